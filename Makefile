@@ -1,0 +1,63 @@
+# `make demo` plays the whole pipeline offline in a few minutes; `make test` runs the tests. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+DEMO := demo
+
+# What a demonstration of some minutes changes in params.yaml: the small corpus, a small network, a short training.
+DEMO_PARAMS := dataset=etudes train.units=128 train.trunk=128 train.head=96 train.streams=16 train.epochs=10 \
+	train.steps_per_epoch=60 train.learning_rate=0.005 train.warmup_steps=50 train.validation_notes=400 \
+	generate.notes=300 generate.prompt_notes=60 generate.improvisations=3 generate.continuations=2 generate.fillings=1
+
+.PHONY: help setup demo test lint lock clean
+
+help:
+	@echo "make demo   run the whole pipeline offline on the étude corpus, in $(DEMO)/, and say what to listen to"
+	@echo "make test   run the linter and all tests"
+	@echo "make setup  create $(VENV) with the locked requirements, and nothing more"
+	@echo "make lock   compile requirements*.in to requirements*.txt with the newest versions that fit"
+	@echo "make clean  remove $(VENV) and $(DEMO)/"
+
+setup: $(VENV)/requirements
+
+$(VENV)/requirements: requirements.txt
+	@echo "== creating $(VENV) with the locked requirements (some minutes on the first run)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/requirements-dev: $(VENV)/requirements requirements-dev.txt
+	@echo "== adding what the tests need"
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# A clone beside the checkout, so that nobody's params.yaml and dvc.lock change; an experiment, so that not even its own do.
+demo: $(VENV)/requirements
+	@echo "== the whole pipeline on the étude corpus, in $(DEMO)/"
+	@test -d $(DEMO)/.git || git clone --quiet . $(DEMO)
+	@cd $(DEMO) && git fetch --quiet origin HEAD && git reset --quiet --hard FETCH_HEAD
+	@cd $(DEMO) && PATH="$(BIN):$$PATH" DATASET_MIRROR= \
+		$(BIN)/dvc exp run $(foreach param,$(DEMO_PARAMS),-S $(param))
+	@echo
+	@echo "== done. Open in a browser:  $(DEMO)/reports/index.html"
+	@echo "   listen to:               $(DEMO)/reports/audio/improvisation-1.mp3"
+	@echo "   look at:                 $(DEMO)/reports/figures/loss.png, $(DEMO)/reports/figures/distributions.png"
+
+test: lint
+	@echo "== tests"
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/requirements-dev
+	@echo "== linter"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lock: $(VENV)/requirements
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
+		--custom-compile-command "make lock" requirements.in --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
+		--custom-compile-command "make lock" requirements-dev.in --output-file requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,9 @@
+"""The one exception that means "the user's input is at fault"."""
+
+
+class InputError(Exception):
+    """Something the user gave cannot be used.
+
+    The message is one line that names the file, key or row, says what is wrong and what to do. Stages and
+    the command line print it without a traceback and exit with 1; every other exception is a defect of ours.
+    """

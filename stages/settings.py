@@ -1,0 +1,124 @@
+"""The typed, range-checked view of params.yaml. The comments there say what each key is for."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stages.music.errors import InputError
+
+PARAMS = Path("params.yaml")
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Width = Annotated[int, Field(ge=8, le=4096)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Gap = Annotated[int, Field(ge=1, le=64)]
+Samples = Annotated[int, Field(ge=0, le=64)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Extract(_Section):
+    validation_share: float = Field(ge=0, le=0.5)
+    test_share: float = Field(ge=0, le=0.5)
+    bad_share: Share
+
+
+class Train(_Section):
+    seed: Seed
+    units: Width
+    trunk: Width
+    head: Width
+    streams: int = Field(ge=1, le=4096)
+    window: int = Field(ge=8, le=1024)
+    infill_share: Share
+    longest_gap: Gap
+    transpose: int = Field(ge=0, le=12)
+    stretch: float = Field(ge=0, le=0.3)
+    epochs: int = Field(ge=1, le=10_000)
+    steps_per_epoch: int = Field(ge=1, le=100_000)
+    learning_rate: float = Field(ge=1e-5, le=0.1)
+    warmup_steps: int = Field(ge=0, le=10_000)
+    clip_norm: float = Field(ge=0.01, le=100)
+    patience: int = Field(ge=1, le=10_000)
+    validation_notes: int = Field(ge=16, le=100_000)
+    precision: Literal["float32", "bfloat16"]
+
+
+class Evaluate(_Section):
+    gaps: list[Gap]
+
+
+class Generate(_Section):
+    seed: Seed
+    temperature: float = Field(ge=0.05, le=3)
+    top_p: float = Field(ge=0.05, le=1)
+    improvisations: Samples
+    continuations: Samples
+    fillings: Samples
+    notes: int = Field(ge=16, le=100_000)
+    prompt_notes: int = Field(ge=8, le=10_000)
+    gap_notes: Gap
+
+
+class Render(_Section):
+    sample_rate: Literal[22050, 44100, 48000]
+    loudness: float = Field(ge=-40, le=-10)
+
+
+class Plot(_Section):
+    dpi: int = Field(ge=50, le=600)
+
+
+class Settings(_Section):
+    """All of params.yaml; one attribute a section, named as there."""
+
+    dataset: str = Field(min_length=1)
+    extract: Extract
+    train: Train
+    evaluate: Evaluate
+    generate: Generate
+    render: Render
+    plot: Plot
+
+
+def load(path: Path = PARAMS) -> Settings:
+    """Read and check `path`.
+
+    Raises InputError, one line, for the first key that is unknown, missing, of the wrong type or out of range,
+    and for a file that is missing or not YAML.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; run this from the top folder of the repository") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    # An unknown key goes first: it is usually the typo behind a missing one.
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    first = problems[0]
+    key = ".".join(map(str, first["loc"])) or "the file"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_known(first['loc'])}{more}"
+    if first["type"] == "missing":
+        return f"{key}: missing key; `git show HEAD:params.yaml` has an example{more}"
+    message = first["msg"].removeprefix("Input ").replace("should", "must")
+    return f"{key} = {first['input']!r}: {message}{more}"
+
+
+def _known(location: tuple[int | str, ...]) -> str:
+    section = Settings
+    for name in location[:-1]:
+        section = section.model_fields[str(name)].annotation
+    return f"; known here: {', '.join(section.model_fields)}"
