@@ -1,0 +1,78 @@
+"""Many MIDI files at once: in parallel, and apart from the process that wants them."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import joblib
+import numpy as np
+from joblib.externals.loky import ProcessPoolExecutor
+
+from stages.music.midi import MidiError, read_columns
+
+BATCH = 16
+"""Files handed to a worker at a time: some ten milliseconds of work, some megabytes of notes."""
+
+CRASH = "crashes the MIDI reader"
+
+_TYPES = {
+    "start": np.float64,
+    "step": np.float32,
+    "duration": np.float32,
+    "sustained": np.float32,
+    "pitch": np.uint8,
+    "velocity": np.uint8,
+}
+
+Result = dict[str, np.ndarray] | str
+
+
+def read_files(paths: Sequence[Path]) -> Iterator[Result]:
+    """Read MIDI files in as many processes as there are processors, or as LOKY_MAX_CPU_COUNT says.
+
+    Yields for each path, in the order given, the columns of the note table without `piece`, or, where the file cannot
+    be used, the reason as one line. A file that brings the native reader down is one of these, and costs some seconds.
+    Raises OSError if a file cannot be opened.
+    """
+    batches = [paths[at : at + BATCH] for at in range(0, len(paths), BATCH)]
+    done = 0
+    while done < len(batches):
+        pool = ProcessPoolExecutor(joblib.cpu_count())
+        try:
+            for results in pool.map(_read, batches[done:]):
+                done += 1
+                yield from results
+        except BrokenProcessPool:
+            # One of the batches under way crashed, and nothing tells which. Reading the next one with care, and then
+            # going on with the pool, gets past it.
+            yield from _read_apart(batches[done])
+            done += 1
+        finally:
+            pool.shutdown(kill_workers=True)
+
+
+def _read(paths: Sequence[Path]) -> list[Result]:
+    results: list[Result] = []
+    for path in paths:
+        try:
+            columns = read_columns(path.read_bytes())
+        except MidiError as error:
+            results.append(str(error))
+        else:
+            # In the note table's types: that is half the bytes to hand over.
+            results.append({name: values.astype(_TYPES[name], copy=False) for name, values in columns.items()})
+    return results
+
+
+def _read_apart(paths: Sequence[Path]) -> list[Result]:
+    """Read in a process of their own, halving down to the files that bring it down."""
+    pool = ProcessPoolExecutor(1)
+    try:
+        return pool.submit(_read, paths).result()
+    except BrokenProcessPool:
+        if len(paths) == 1:
+            return [CRASH]
+    finally:
+        pool.shutdown(kill_workers=True)
+    half = len(paths) // 2
+    return _read_apart(paths[:half]) + _read_apart(paths[half:])
