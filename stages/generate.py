@@ -1,0 +1,111 @@
+"""Play: models/bilstm.keras and prompts from data/notes -> reports/samples: MIDI files, a note table, what they are."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.entry import run
+from stages.music import midi
+from stages.music.encoding import CELL, STEP, decode, encode
+from stages.music.errors import InputError
+from stages.music.notes import read_notes, read_pieces, write_notes
+from stages.settings import Settings
+
+MODEL, TEST, PIECES = Path("models/bilstm.keras"), Path("data/notes/test.parquet"), Path("data/notes/pieces.parquet")
+SAMPLES = Path("reports/samples")
+LEAD = 0.5  # seconds of silence before a sample's first note
+
+
+def main(params: Settings) -> None:
+    """Improvise, go on from prompts, and fill gaps, each beside the true version."""
+    from stages.network import bilstm, sampling
+
+    network = bilstm.load(MODEL)
+    taste = sampling.Taste(params.generate.temperature, params.generate.top_p)
+    notes, prompt_notes, gap_notes = params.generate.notes, params.generate.prompt_notes, params.generate.gap_notes
+    if params.generate.fillings and gap_notes > network.longest_gap:
+        raise InputError(
+            f"params.yaml: generate.gap_notes = {gap_notes}: the model fills gaps of up to {network.longest_gap} notes;"
+            " use fewer, or train with a longer train.longest_gap"
+        )
+    prompts = _excerpts(params.generate.continuations, prompt_notes, 0)
+    gaps = _excerpts(params.generate.fillings, 2 * prompt_notes + gap_notes, len(prompts))
+    after = prompt_notes + gap_notes
+
+    nothing = np.zeros((0, 4), np.int32)
+    starts = [nothing] * params.generate.improvisations + [fields for _, fields in prompts]
+    played = sampling.continuations(network, starts, notes, params.generate.seed, taste, "play")
+    filled = sampling.fillings(
+        network,
+        [fields[:prompt_notes] for _, fields in gaps],
+        [fields[after:] for _, fields in gaps],
+        gap_notes,
+        [int(fields[prompt_notes : after + 1, STEP].sum()) for _, fields in gaps],
+        params.generate.seed,
+        taste,
+        "fill",
+    )
+
+    samples = []
+    for number, fields in enumerate(played[: params.generate.improvisations], start=1):
+        samples.append(_sample("improvisation", number, None, nothing, fields, nothing))
+    for number, ((piece, prompt), fields) in enumerate(
+        zip(prompts, played[params.generate.improvisations :], strict=True), start=1
+    ):
+        samples.append(_sample("continuation", number, piece, prompt, fields, nothing))
+    for number, ((piece, true), fields) in enumerate(zip(gaps, filled, strict=True), start=1):
+        future = true[after:].copy()
+        # The future stays where it was: what the filling left of the gap comes before it.
+        future[0, STEP] = true[prompt_notes : after + 1, STEP].sum() - fields[:, STEP].sum()
+        samples.append(_sample("filling", number, piece, true[:prompt_notes], fields, future))
+        samples.append(_sample("original", number, piece, true[:prompt_notes], true[prompt_notes:after], true[after:]))
+
+    SAMPLES.mkdir(parents=True, exist_ok=True)
+    for about, table in samples:
+        midi.write_midi(table, SAMPLES / f"{about['name']}.mid")
+    tables = [table.assign(piece=np.int32(number)) for number, (_, table) in enumerate(samples)]
+    write_notes(SAMPLES / "notes.parquet", pd.concat(tables, ignore_index=True))
+    about = json.dumps([about for about, _ in samples], indent=2, ensure_ascii=False)
+    (SAMPLES / "samples.json").write_text(about + "\n", encoding="utf-8")
+
+
+def _excerpts(count: int, notes: int, skip: int) -> list[tuple[pd.Series, np.ndarray]]:
+    # The middles of `count` test pieces, spread evenly over the split after the first `skip` places.
+    table, pieces = read_notes(TEST), read_pieces(PIECES)
+    long_enough = [(piece, encode(group)) for piece, group in table.groupby("piece") if len(group) > notes]
+    if count and not long_enough:
+        raise InputError(
+            f"{TEST}: no piece has the {notes} notes that prompts and gaps need; lower generate.prompt_notes"
+        )
+    chosen = [
+        long_enough[((2 * i + 1 + skip) * len(long_enough) // (2 * count)) % len(long_enough)] for i in range(count)
+    ]
+    return [(pieces.loc[piece], fields[len(fields) // 2 - notes // 2 :][:notes]) for piece, fields in chosen]
+
+
+def _sample(kind: str, number: int, piece: pd.Series | None, past: np.ndarray, new: np.ndarray, future: np.ndarray):
+    fields = np.concatenate([past, new, future])
+    table = decode(fields, LEAD - fields[0, STEP] * CELL)
+    first, last = len(past), len(past) + len(new)
+    table["generated"] = (table.index >= first) & (table.index < last) & (kind != "original")
+    regions = []
+    if kind == "continuation":
+        regions = [{"kind": "prompt", "start": LEAD, "end": float(table["start"][first])}]
+    elif kind in ("filling", "original"):
+        regions = [{"kind": "filled", "start": float(table["start"][first]), "end": float(table["start"][last])}]
+    about = {
+        "name": f"{kind}-{number}",
+        "kind": kind,
+        "title": "" if piece is None else piece["title"],
+        "composer": "" if piece is None else piece["composer"],
+        "seconds": round(float((table["start"] + table["sustained"]).max()), 2),
+        "notes": len(table),
+        "regions": [region | {side: round(region[side], 2) for side in ("start", "end")} for region in regions],
+    }
+    return about, table
+
+
+if __name__ == "__main__":
+    run(main)

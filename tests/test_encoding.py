@@ -1,0 +1,114 @@
+"""The grid: what goes in comes out, to the cell, and every cell has one bin."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.music import encoding
+from stages.music.encoding import DURATION, PITCH, STEP, VELOCITY
+from tests.reference import random_fields
+
+NOTES = st.lists(
+    st.tuples(st.integers(0, 800), st.integers(1, 2999), st.integers(21, 108), st.integers(1, 127)),
+    min_size=1,
+    max_size=40,
+)
+
+
+def table(notes):
+    """A note table from (cells since the one before, cells of sound, pitch, velocity), on the grid."""
+    onset = np.cumsum([note[0] for note in notes]) * 0.01
+    frame = pd.DataFrame({"start": onset, "sustained": [np.float32(note[1] * 0.01) for note in notes]})
+    frame["duration"] = frame["sustained"] / 2
+    frame["pitch"] = np.array([note[2] for note in notes], np.uint8)
+    frame["velocity"] = np.array([note[3] for note in notes], np.uint8)
+    return frame.sort_values(["start", "pitch"], kind="stable", ignore_index=True)
+
+
+@given(NOTES)
+def test_decoding_gives_back_what_was_on_the_grid(notes):
+    frame = table(notes)
+    back = encoding.decode(encoding.encode(frame), start=float(frame["start"][0]))
+    np.testing.assert_allclose(back["start"], frame["start"], atol=1e-9)
+    np.testing.assert_allclose(back["sustained"], frame["sustained"], atol=1e-4)
+    assert back["pitch"].tolist() == frame["pitch"].tolist()
+    assert np.abs(back["velocity"].astype(int) - frame["velocity"].astype(int)).max() <= 2
+
+
+@given(NOTES)
+def test_encoding_what_was_decoded_changes_nothing(notes):
+    fields = encoding.encode(table(notes))
+    assert (encoding.encode(encoding.decode(fields)) == fields).all()
+
+
+def test_a_hand_made_example():
+    frame = pd.DataFrame(
+        {
+            "start": [1.004, 1.0051, 1.096, 20.0],
+            "sustained": np.array([0.5, 0.4989, 0.001, 99.0], np.float32),
+            "pitch": [64, 60, 110, 20],
+            "velocity": [1, 64, 127, 3],
+        }
+    )
+    # 1.004 and 1.0051 fall on cells 100 and 101; 110 is beyond the keyboard and goes down an octave, 20 up one.
+    assert encoding.encode(frame).tolist() == [[0, 43, 50, 0], [1, 39, 49, 16], [9, 77, 1, 31], [1000, 11, 3000, 0]]
+
+
+def test_errors_do_not_add_up():
+    start = np.arange(1000) * 0.0149
+    frame = pd.DataFrame({"start": start, "sustained": 0.1, "pitch": 60, "velocity": 64})
+    onset = np.cumsum(encoding.encode(frame)[:, STEP]) * encoding.CELL
+    assert np.abs(onset - start).max() <= encoding.CELL / 2 + 1e-9
+
+
+def test_within_a_cell_notes_come_in_order_of_pitch():
+    frame = pd.DataFrame({"start": [0.001, 0.002, 0.003], "sustained": 0.1, "pitch": [70, 60, 65], "velocity": 64})
+    assert encoding.encode(frame)[:, PITCH].tolist() == [39, 44, 49]
+
+
+@pytest.mark.parametrize(
+    "bins, widths, edges, first",
+    [
+        (encoding.STEP_BIN, encoding.STEP_WIDTHS, encoding.STEP_EDGES, 0),
+        (encoding.DURATION_BIN[1:], encoding.DURATION_WIDTHS, encoding.DURATION_EDGES, 1),
+    ],
+)
+def test_every_cell_has_its_bin_and_widths_count_the_cells(bins, widths, edges, first):
+    assert (np.bincount(bins) == widths).all()
+    assert (np.diff(bins) >= 0).all()
+    for cell, place in enumerate(bins, start=first):
+        assert edges[place] <= cell < edges[place + 1]
+
+
+def test_remaining_against_a_loop():
+    fields = random_fields(4, 60)
+    onset = np.cumsum(fields[:, STEP])
+    left = encoding.remaining(fields)
+    for t in range(60):
+        for back in range(1, encoding.RECENT + 1):
+            expected = max(-1, onset[t - back] + fields[t - back, DURATION] - onset[t]) if t >= back else -1
+            assert left[t, back - 1] == expected
+
+
+@given(NOTES, st.integers(0, 12))
+def test_transpositions_keep_every_note_on_the_keyboard(notes, most):
+    fields = encoding.encode(table(notes))
+    low, high = encoding.transpositions(fields, most)
+    assert -most <= low <= 0 <= high <= most
+    for semitones in (low, high):
+        moved = encoding.transpose(fields, semitones)
+        assert moved[:, PITCH].min() >= 0 and moved[:, PITCH].max() < encoding.KEYS
+        assert (moved[:, [STEP, DURATION, VELOCITY]] == fields[:, [STEP, DURATION, VELOCITY]]).all()
+    for semitones in (low - 1, high + 1):
+        if abs(semitones) <= most:
+            moved = fields[:, PITCH] + semitones
+            assert moved.min() < 0 or moved.max() >= encoding.KEYS
+
+
+def test_stretching_multiplies_times():
+    frame = table([(100, 50, 60, 64), (100, 200, 62, 64)])
+    fields = encoding.encode(frame, 1.1)
+    assert fields[:, STEP].tolist() == [0, 110]
+    assert fields[:, DURATION].tolist() == [55, 220]

@@ -1,0 +1,151 @@
+"""Training learns, stops, and after an interruption goes on to the very weights of an unbroken run."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from stages.network import batches, fitting, likelihood, runtime
+from stages.network.bilstm import BiLSTM
+from tests.reference import random_fields
+
+SCHEDULE = fitting.Schedule(epochs=4, steps_per_epoch=3, learning_rate=0.01, warmup_steps=2, clip_norm=1.0, patience=9)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def train(
+    path, schedule=SCHEDULE, interrupt_after=None, validate=None, infill_streams=2, pieces=None, fingerprint="same", transpose=3
+):
+    """Progress and weights after training a tiny network on random notes."""
+    runtime.make_reproducible(5)
+    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
+    fields = pieces or [random_fields(seed, 40) for seed in range(5)]
+    given = 0
+
+    def supply(skip):
+        nonlocal given
+        for batch in batches.training_batches(
+            [lambda stretch, piece=piece: piece for piece in fields],
+            [len(piece) for piece in fields],
+            seed=1,
+            streams=4,
+            window=8,
+            infill_streams=infill_streams,
+            longest_gap=4,
+            transpose=transpose,
+            stretch=0.0,
+            skip=skip,
+        ):
+            if given == interrupt_after:
+                raise Interrupted
+            given += 1
+            yield batch
+
+    score = likelihood.scorer(network)
+    progress = fitting.fit(
+        network,
+        supply,
+        4,
+        validate or (lambda: score(fields[:2]).mean()),
+        schedule,
+        fitting.Checkpoint(path, fingerprint),
+    )
+    return progress, network.get_weights()
+
+
+def test_training_learns(tmp_path):
+    # Notes of one kind: sure of them, the network needs hardly a nat; all bins alike would cost it some 20.
+    piece = np.tile(np.array([[20, 40, 10, 16]], np.int32), (200, 1))
+    progress, _ = train(
+        tmp_path / "c.npz",
+        replace(SCHEDULE, epochs=6, steps_per_epoch=50, learning_rate=0.02),
+        transpose=0,
+        pieces=[piece] * 2,
+    )
+    assert progress.history[0]["loss"] > 2
+    assert progress.history[-1]["loss"] < 1
+    assert progress.history[-1]["infill_loss"] < 1
+    assert progress.history[-1]["validation_loss"] < 1
+
+
+@pytest.mark.parametrize("interrupt_after", [4, 6, 11])
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, interrupt_after):
+    unbroken, weights = train(tmp_path / "unbroken.npz")
+    with pytest.raises(Interrupted):
+        train(tmp_path / "broken.npz", interrupt_after=interrupt_after)
+    resumed, again = train(tmp_path / "broken.npz")
+    assert all((a == b).all() for a, b in zip(weights, again, strict=True))
+    assert resumed == unbroken
+
+
+@pytest.mark.parametrize("damage", ["torn", "empty", "other"])
+def test_a_checkpoint_that_does_not_fit_is_thrown_away(tmp_path, damage, capsys):
+    path = tmp_path / "c.npz"
+    _, weights = train(tmp_path / "unbroken.npz")
+    with pytest.raises(Interrupted):
+        train(path, interrupt_after=7, fingerprint="another" if damage == "other" else "same")
+    if damage != "other":
+        path.write_bytes(path.read_bytes()[:5000] if damage == "torn" else b"")
+    _, again = train(path)
+    assert all((a == b).all() for a, b in zip(weights, again, strict=True))
+    assert "training starts anew" in capsys.readouterr().out
+
+
+def test_stops_early_and_keeps_the_best(tmp_path):
+    losses = iter([3.0, 2.0, 2.5, 2.4, 2.3, 1.0])
+    seen = []
+
+    def validate():
+        seen.append(None)
+        return {"total": next(losses), "step": 0.5, "pitch": 0.5, "duration": 0.5, "velocity": 0.5}
+
+    progress, weights = train(tmp_path / "c.npz", replace(SCHEDULE, epochs=6, patience=3), validate=validate)
+    assert (progress.best_epoch, progress.best_loss, len(progress.history)) == (2, 2.0, 5)
+    # What it keeps is the second epoch's network, which a run of two epochs on the same schedule would end with.
+    with pytest.raises(Interrupted):
+        train(tmp_path / "two.npz", replace(SCHEDULE, epochs=6, patience=3), interrupt_after=6)
+    two, _, best = fitting.Checkpoint(tmp_path / "two.npz", "same").read()
+    assert two.best_epoch == 2
+    assert all((a == b).all() for a, b in zip(weights, best, strict=True))
+
+
+def test_without_validation_the_training_loss_decides(tmp_path):
+    progress, _ = train(tmp_path / "c.npz", validate=lambda: None)
+    assert progress.best_loss == min(row["loss"] for row in progress.history)
+    assert np.isnan(progress.history[0]["validation_loss"])
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [random_fields(1, 1)],
+        [random_fields(1, 10)],
+        [np.tile(np.array([[0, 40, 1, 0]], np.int32), (50, 1))],
+        [np.tile(np.array([[1000, 0, 3000, 31]], np.int32), (50, 1))],
+    ],
+    ids=["one note", "ten notes", "one key at once", "hours of silence"],
+)
+@pytest.mark.parametrize("infill_streams", [0, 4])
+def test_odd_corpora_give_finite_losses(tmp_path, pieces, infill_streams):
+    progress, weights = train(tmp_path / "c.npz", pieces=pieces, infill_streams=infill_streams)
+    assert all(np.isfinite(row["loss"]) and np.isfinite(row["validation_loss"]) for row in progress.history)
+    assert all(np.isfinite(weight).all() for weight in weights)
+
+
+def test_the_loss_is_the_mean_over_both_kinds_of_notes():
+    keras.utils.set_random_seed(1)
+    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
+    learner = fitting.Learner(network, 2)
+    fields = [random_fields(seed, 12) for seed in range(2)]
+    rows = np.stack([np.concatenate([batches.pads((1,)), batches.rows_of(piece)]) for piece in fields])
+    batch = {"rows": rows, "reset": np.array([True, True]), "gap": np.array([3], np.int32)}
+    y = learner(batch)
+    past = network.past(rows[:, :8], None)[0]
+    continuing = np.asarray(network.nats(network.context(past), rows[:, :9])).sum()
+    future = network.future(rows[:1, 1:])[:, 3:11]
+    infilling = np.asarray(network.nats(network.context(past[:1], future, np.array([[3]])), rows[:1, :9])).sum()
+    assert float(learner.compute_loss(y_pred=y)) == pytest.approx((continuing + infilling) / (16 + 8), rel=1e-5)

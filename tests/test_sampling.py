@@ -1,0 +1,118 @@
+"""Playing draws from the network's own distribution, keeps to what hands can do, and repeats itself for a seed."""
+
+import keras
+import numpy as np
+import pytest
+
+from stages.music import encoding
+from stages.music.encoding import DURATION, PITCH, STEP, VELOCITY
+from stages.network import batches, sampling
+from stages.network.bilstm import POINTERS, BiLSTM
+from tests.reference import random_fields
+
+NOTHING = np.zeros((0, 4), np.int32)
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(3)
+    network = BiLSTM(units=12, trunk=10, head=9, longest_gap=8)
+    network.set_weights([3 * weight for weight in network.get_weights()])
+    # Short steps and ends together, as in music: untrained, both are rare.
+    network.step_logits.bias.assign(np.linspace(4, -4, encoding.STEP_BINS))
+    network.duration_logits.bias.assign(np.repeat([0, 3], [encoding.DURATION_BINS, POINTERS]))
+    return network
+
+
+def test_every_note_is_drawn_from_what_the_network_says_of_it(network):
+    """Hold the loop, which carries its state from note to note and chunk to chunk, against reading it all at once."""
+    prompt, notes = random_fields(6, 20), 2 * sampling.CHUNK + 7
+    played = sampling.continuations(network, [prompt], notes, seed=4)[0]
+    draws = np.random.default_rng((4, 4)).random((notes, 1, 6), np.float32)[:, 0].T
+    rows = np.concatenate([batches.pads((1,)), batches.rows_of(np.concatenate([prompt, played]))])[None]
+    context = network.context(network.past(rows[:, :-1], None)[0])[0, len(prompt) :]
+    before, rows = rows[0, len(prompt) : -1], rows[0, 1 + len(prompt) :]
+    step, pitch, duration, velocity = rows[:, :4].T
+
+    def drawn(log_probabilities, uniform):
+        return np.asarray(sampling._draw(np.exp(log_probabilities), uniform, 1.0, 1.0))
+
+    def mostly_equal(expected, found):
+        # A chance that falls on the edge between two choices may go either way in another order of sums.
+        assert np.mean(np.asarray(expected) == found) > 0.97
+
+    mostly_equal(drawn(network.step(context), draws[0]), encoding.STEP_BIN[step])
+    mostly_equal(drawn(network.pitch(context, step, before[:, PITCH]), draws[2]), pitch)
+    choice = drawn(network.duration(context, step, pitch, rows[:, 4:]), draws[3])
+    pointed = choice >= encoding.DURATION_BINS
+    assert pointed.sum() > 10
+    mostly_equal(choice[~pointed], encoding.DURATION_BIN[duration[~pointed]])
+    near, back = np.divmod(choice[pointed] - encoding.DURATION_BINS, encoding.RECENT)
+    mostly_equal(rows[pointed, 4:][np.arange(pointed.sum()), back] + near - 1, duration[pointed])
+    mostly_equal(drawn(network.velocity(context, step, pitch, duration, rows[:, 4:]), draws[5]), velocity)
+
+
+def test_steps_occur_as_often_as_they_should(network):
+    prompt = random_fields(5, 30)
+    many = np.stack([notes[0] for notes in sampling.continuations(network, [prompt] * 4000, 1, seed=1)])
+    rows = np.concatenate([batches.pads((1,)), batches.rows_of(prompt)])[None]
+    chances = np.exp(np.asarray(network.step(network.context(network.past(rows, None)[0])))[0, -1])
+    counts = np.bincount(encoding.STEP_BIN[many[:, STEP]], minlength=encoding.STEP_BINS)
+    assert np.abs((counts - 4000 * chances) / np.sqrt(4000 * chances * (1 - chances) + 1)).max() < 4.5
+
+
+def test_the_same_seed_plays_the_same(network):
+    once, again, other = (
+        sampling.continuations(network, [NOTHING, random_fields(1, 9)], 70, seed) for seed in (1, 1, 2)
+    )
+    assert all((a == b).all() for a, b in zip(once, again, strict=True))
+    assert not (once[0] == other[0]).all()
+
+
+def test_what_is_played_is_playable_and_in_order(network):
+    for fields in sampling.continuations(network, [NOTHING] * 16, 200, seed=3):
+        assert fields.min() >= 0 and (fields < [encoding.STEP_CELLS, 88, encoding.DURATION_CELLS + 1, 32]).all()
+        assert fields[:, DURATION].min() >= 1
+        chord = fields[1:, STEP] == 0
+        assert (fields[1:, PITCH] > fields[:-1, PITCH])[chord].all()
+        decoded = encoding.decode(fields)
+        assert (encoding.encode(decoded)[1:] == fields[1:]).all()
+
+
+def test_low_temperature_and_small_top_p_play_the_likeliest(network):
+    cold = sampling.continuations(network, [NOTHING] * 50, 1, 1, sampling.Taste(temperature=0.05))
+    assert len({int(notes[0, VELOCITY]) for notes in cold}) < len(
+        {int(notes[0, VELOCITY]) for notes in sampling.continuations(network, [NOTHING] * 50, 1, 1)}
+    )
+    narrow = sampling.continuations(network, [NOTHING] * 50, 1, 1, sampling.Taste(top_p=0.001))
+    assert len({int(encoding.STEP_BIN[notes[0, STEP]]) for notes in narrow}) == 1
+
+
+@pytest.mark.parametrize(
+    "probabilities, top_p, expected", [([0.5, 0.3, 0.2], 0.8, [5 / 8, 3 / 8, 0]), ([0.1, 0.0, 0.9], 1.0, [0.1, 0, 0.9])]
+)
+def test_top_p_keeps_the_likeliest_and_never_the_impossible(probabilities, top_p, expected):
+    uniform = np.linspace(0, 1, 10_001, dtype=np.float32)
+    drawn = np.asarray(sampling._draw(np.tile(np.float32(probabilities), (len(uniform), 1)), uniform, 1.0, top_p))
+    assert np.bincount(drawn, minlength=3) / len(uniform) == pytest.approx(expected, abs=2e-3)
+
+
+def test_fillings_end_where_the_future_begins(network):
+    fields = random_fields(8, 60)
+    room = int(fields[20:29, STEP].sum())
+    filled = sampling.fillings(network, [fields[:20]] * 5, [fields[28:]] * 5, 8, [room] * 5, seed=1)
+    for notes in filled:
+        assert notes.shape == (8, 4)
+        assert 0 < notes[:, STEP].sum() <= room
+    with pytest.raises(ValueError, match="gaps of up to 8"):
+        sampling.fillings(network, [fields[:20]], [fields[29:]], 9, [room], seed=1)
+
+
+def test_fillings_depend_on_the_future(network):
+    fields = random_fields(8, 60)
+    one, other = (sampling.fillings(network, [fields[:20]], [fields[at:]], 6, [300], seed=1)[0] for at in (30, 45))
+    assert not (one == other).all()
+
+
+def test_no_streams_play_nothing(network):
+    assert sampling.continuations(network, [], 10, seed=1) == []
