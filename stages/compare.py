@@ -1,0 +1,81 @@
+"""How close the samples come to real music.
+
+Reads reports/samples/samples.json and notes.parquet, and data/notes. Of the samples only generated notes count, not
+prompts and what stands around a gap.
+
+Writes
+- reports/similarity.json: overlap of generated with test music and its ceiling, habits such as repeating notes, and
+  runs copied from train, each beside the same figure for real excerpts of the same length. stages/music/similarity.py
+  and statistics.py say what each figure means. A figure for which there is too little music is null.
+- reports/distributions.csv: shares of notes by pitch, step, duration and velocity, generated, test and validation.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from stages.entry import run
+from stages.music import similarity, statistics
+from stages.music.notes import read_notes
+from stages.settings import Settings
+
+NOTES = Path("data/notes")
+SAMPLES = Path("reports/samples")
+SIMILARITY = Path("reports/similarity.json")
+DISTRIBUTIONS = Path("reports/distributions.csv")
+
+
+def main(params: Settings) -> None:
+    with tqdm(total=5, desc="compare", unit="step") as bar:
+        played, filled = _generated()
+        test, validation = (
+            statistics.describe(read_notes(NOTES / f"{split}.parquet")) for split in ("test", "validation")
+        )
+        sources = {"generated": pd.concat([played, filled]), "test": test, "validation": validation}
+        statistics.distributions(sources).to_csv(DISTRIBUTIONS, index=False, float_format="%.6g", lineterminator="\n")
+        bar.update()
+
+        # A filling is too short to be compared with the rest; it is measured by fillings alone if there is no rest.
+        played, filled = (played, filled) if len(played) else (filled, filled)
+        length = similarity.excerpt_length(_sizes(played), _sizes(test))
+        generated, real, known = (similarity.cut(music, length) for music in (played, test, validation))
+        fillings = similarity.cut(filled, similarity.excerpt_length(_sizes(filled), []))
+        report = {
+            "excerpts": {"notes": length, "generated": len(generated), "test": len(real), "validation": len(known)}
+        }
+        bar.update()
+        report |= similarity.overlaps(generated, known, similarity.cut(test, length, similarity.REFERENCE))
+        bar.update()
+        report["habits"] = similarity.habits(generated, real, fillings)
+        bar.update()
+        train = statistics.melodies(statistics.on_grid(read_notes(NOTES / "train.parquet")))
+        report["copied_notes"] = similarity.copies(generated, real, fillings, train)
+        SIMILARITY.write_text(json.dumps(_rounded(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        bar.update()
+
+
+def _generated() -> tuple[pd.DataFrame, pd.DataFrame]:
+    # The generated notes of improvisations and continuations, and those of fillings, described where they stand.
+    about = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
+    notes = statistics.describe(read_notes(SAMPLES / "notes.parquet"))
+    kind = notes["piece"].map(dict(enumerate(sample["kind"] for sample in about)))
+    notes, kind = notes[notes["generated"]], kind[notes["generated"]]
+    return notes[kind.isin(["improvisation", "continuation"])], notes[kind == "filling"]
+
+
+def _sizes(music: pd.DataFrame) -> list[int]:
+    return music.groupby("piece").size().tolist()
+
+
+def _rounded(value: Any) -> Any:
+    # Four digits are more than the figures' own spread, and few enough to be the same on every machine.
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return value if value is None else round(float(value), 4) if isinstance(value, float) else int(value)
+
+
+if __name__ == "__main__":
+    run(main)
