@@ -1,0 +1,83 @@
+"""Draw the run: everything in reports/ -> reports/figures/*.png and the page reports/index.html."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from stages.entry import run
+from stages.music import corpus
+from stages.music.errors import InputError
+from stages.music.notes import read_notes
+from stages.report import figures, page
+from stages.settings import Settings
+
+REPORTS, DATA = Path("reports"), Path("data")
+SAMPLES, AUDIO = REPORTS / "samples", REPORTS / "audio"
+FIGURES, PAGE = REPORTS / "figures", REPORTS / "index.html"
+
+
+def main(params: Settings) -> None:
+    """Write every figure anew, then the page."""
+    data_set = corpus.read_entry(corpus.find(DATA, params.dataset))
+    training = _read("training.json")
+    loss, distributions = pd.read_csv(REPORTS / "loss.csv"), pd.read_csv(REPORTS / "distributions.csv")
+    samples = _samples()
+
+    shutil.rmtree(FIGURES, ignore_errors=True)
+    FIGURES.mkdir(parents=True)
+    figures.save(figures.loss(loss, training["best_epoch"]), FIGURES / "loss.png", params.plot.dpi)
+    figures.save(figures.distributions(distributions), FIGURES / "distributions.png", params.plot.dpi)
+    for sample in samples:
+        roll = figures.roll(sample.notes, sample.regions, sample.seconds, sample.caption)
+        figures.save(roll, FIGURES / f"roll-{sample.name}.png", params.plot.dpi)
+
+    html = page.render(
+        page.Run(
+            data_set=data_set.title if data_set else Path(params.dataset).name,
+            sources=[f"Data: {data_set.title}, {data_set.homepage}. {data_set.licence}.", data_set.citation]
+            if data_set
+            else [],
+            comparable=bool(data_set) and data_set.name == "maestro",
+            settings={
+                "train.units": params.train.units,
+                "train.trunk": params.train.trunk,
+                "train.head": params.train.head,
+                "train.learning_rate": params.train.learning_rate,
+                "train.seed": params.train.seed,
+                "generate.temperature": params.generate.temperature,
+                "generate.top_p": params.generate.top_p,
+                "generate.seed": params.generate.seed,
+            },
+            corpus=_read("corpus.json"),
+            training=training,
+            likelihood=_read("likelihood.json"),
+            similarity=_read("similarity.json"),
+            loss=loss,
+            distributions=distributions,
+            samples=samples,
+        )
+    )
+    PAGE.write_text(html, encoding="utf-8", newline="\n")
+
+
+def _samples() -> list[page.Sample]:
+    about = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
+    notes = read_notes(SAMPLES / "notes.parquet")
+    samples = []
+    for piece, entry in enumerate(about):
+        for file in (SAMPLES / f"{entry['name']}.mid", AUDIO / f"{entry['name']}.mp3"):
+            if not file.is_file():
+                raise InputError(f"{file}: not found, so the page would link to nothing; run `dvc repro`")
+        values = {key: entry[key] for key in ("name", "kind", "title", "composer", "seconds", "regions")}
+        samples.append(page.Sample(**values, notes=notes[notes["piece"] == piece]))
+    return samples
+
+
+def _read(name: str) -> dict:
+    return json.loads((REPORTS / name).read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    run(main)
