@@ -10,7 +10,7 @@ from stages.entry import run
 from stages.music import midi
 from stages.music.encoding import CELL, STEP, decode, encode
 from stages.music.errors import InputError
-from stages.music.notes import read_notes, read_pieces, write_notes
+from stages.music.notes import arrange, read_notes, read_pieces, write_notes
 from stages.settings import Settings
 
 MODEL, TEST, PIECES = Path("models/bilstm.keras"), Path("data/notes/test.parquet"), Path("data/notes/pieces.parquet")
@@ -65,7 +65,9 @@ def main(params: Settings) -> None:
     SAMPLES.mkdir(parents=True, exist_ok=True)
     for about, table in samples:
         midi.write_midi(table, SAMPLES / f"{about['name']}.mid")
-    tables = [table.assign(piece=np.int32(number)) for number, (_, table) in enumerate(samples)]
+    # An empty table first, so that there is one without samples too.
+    tables = [decode(nothing).assign(generated=False, piece=np.int32(0))]
+    tables += [table.assign(piece=np.int32(number)) for number, (_, table) in enumerate(samples)]
     write_notes(SAMPLES / "notes.parquet", pd.concat(tables, ignore_index=True))
     about = json.dumps([about for about, _ in samples], indent=2, ensure_ascii=False)
     (SAMPLES / "samples.json").write_text(about + "\n", encoding="utf-8")
@@ -95,6 +97,8 @@ def _sample(kind: str, number: int, piece: pd.Series | None, past: np.ndarray, n
         regions = [{"kind": "prompt", "start": LEAD, "end": float(table["start"][first])}]
     elif kind in ("filling", "original"):
         regions = [{"kind": "filled", "start": float(table["start"][first]), "end": float(table["start"][last])}]
+    # Notes squeezed into a gap too short for them may come to lie in one instant, or on each other.
+    table = arrange(table.drop_duplicates(["start", "pitch"]))
     about = {
         "name": f"{kind}-{number}",
         "kind": kind,

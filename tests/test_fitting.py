@@ -18,7 +18,14 @@ class Interrupted(Exception):
 
 
 def train(
-    path, schedule=SCHEDULE, interrupt_after=None, validate=None, infill_streams=2, pieces=None, fingerprint="same", transpose=3
+    path,
+    schedule=SCHEDULE,
+    interrupt_after=None,
+    validate=None,
+    infill_streams=2,
+    pieces=None,
+    fingerprint="same",
+    transpose=3,
 ):
     """Progress and weights after training a tiny network on random notes."""
     runtime.make_reproducible(5)

@@ -108,6 +108,18 @@ def test_fillings_end_where_the_future_begins(network):
         sampling.fillings(network, [fields[:20]], [fields[29:]], 9, [room], seed=1)
 
 
+@pytest.mark.parametrize("cells", [0, 1, 5, 30, 1000])
+def test_squeezing_keeps_the_order_and_fits_the_room(cells):
+    fields = random_fields(2, 12)
+    squeezed = sampling._squeeze(fields, cells)
+    onset = np.cumsum(squeezed[:, STEP])
+    assert onset[-1] < max(cells, 1) and onset[0] >= 0 and (squeezed[:, STEP] >= 0).all()
+    assert squeezed[:, DURATION].min() >= 1
+    assert (squeezed[:, [PITCH, VELOCITY]] == fields[:, [PITCH, VELOCITY]]).all()
+    if cells >= 30:  # room enough for what came one after the other to stay so
+        assert ((squeezed[:, STEP] > 0) == (fields[:, STEP] > 0)).all()
+
+
 def test_fillings_depend_on_the_future(network):
     fields = random_fields(8, 60)
     one, other = (sampling.fillings(network, [fields[:20]], [fields[at:]], 6, [300], seed=1)[0] for at in (30, 45))

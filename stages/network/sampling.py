@@ -205,8 +205,12 @@ def _squeeze(fields: np.ndarray, cells: int) -> np.ndarray:
     onset = np.cumsum(fields[:, STEP])
     # The future's first step is not part of what was played: leave it what a note took on average.
     scale = cells / max(1.0, onset[-1] * (1 + 1 / len(fields)))
-    moved = np.rint(onset * scale).astype(np.int32)
-    end = np.rint((onset + fields[:, DURATION]) * scale).astype(np.int32)
+    moved = np.rint(onset * scale).astype(np.int64)
+    # What came one after the other still does, as long as there is room for it.
+    for note in np.flatnonzero(fields[:, STEP]):
+        moved[note:] += max(0, (moved[note - 1] if note else 0) + 1 - moved[note])
+    moved = np.minimum(moved, max(cells - 1, 0))
+    end = np.rint((onset + fields[:, DURATION]) * scale).astype(np.int64)
     fields = fields.copy()
     fields[:, STEP] = np.diff(moved, prepend=0)
     fields[:, DURATION] = np.clip(end - moved, 1, DURATION_CELLS)
