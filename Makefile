@@ -35,6 +35,7 @@ $(VENV)/requirements-dev: $(VENV)/requirements requirements-dev.txt
 demo: $(VENV)/requirements
 	@echo "== the whole pipeline on the étude corpus, in $(DEMO)/"
 	@test -d $(DEMO)/.git || git clone --quiet . $(DEMO)
+	@git -C $(DEMO) config user.name demo && git -C $(DEMO) config user.email demo@localhost
 	@cd $(DEMO) && git fetch --quiet origin HEAD && git reset --quiet --hard FETCH_HEAD
 	@cd $(DEMO) && PATH="$(BIN):$$PATH" DATASET_MIRROR= \
 		$(BIN)/dvc exp run $(foreach param,$(DEMO_PARAMS),-S $(param))

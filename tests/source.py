@@ -9,11 +9,14 @@ ROOT = Path(__file__).parent.parent
 
 
 def closure(path: str) -> set[str]:
-    """`path` and every file of the repository that it imports, directly or not, wherever the import stands."""
+    """`path` and every file of the repository that it imports, directly or not, wherever the import stands.
+
+    Files beside a module that share its name (page.py, page.html, page.css) belong to it.
+    """
     found, open_paths = set(), {path}
     while open_paths:
         current = open_paths.pop()
-        found.add(current)
+        found |= {file.relative_to(ROOT).as_posix() for file in (ROOT / current).parent.glob(f"{Path(current).stem}.*")}
         open_paths |= _imports(current) - found
     return found
 

@@ -1,0 +1,294 @@
+"""The whole pipeline through real `dvc repro`, in a temporary clone, on a cut-down étude corpus."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pretty_midi
+import pytest
+import yaml
+
+from tests.source import ROOT
+
+# The smallest run in which every stage has something to do.
+SMALL = {
+    "dataset": "cut",
+    "train": {"units": 16, "trunk": 16, "head": 16, "streams": 4, "window": 16, "epochs": 2, "steps_per_epoch": 5}
+    | {"validation_notes": 64, "longest_gap": 8},
+    "evaluate": {"gaps": [1, 4]},
+    "generate": {
+        "improvisations": 1,
+        "continuations": 1,
+        "fillings": 1,
+        "notes": 60,
+        "prompt_notes": 20,
+        "gap_notes": 8,
+    },
+    "render": {"sample_rate": 22050},
+    "plot": {"dpi": 50},
+}
+STAGES = ["check", "download", "extract", "train", "evaluate", "generate", "compare", "render", "plot"]
+
+
+def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    """A command in a clone, with this Python's programs first on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | environment,
+    )
+
+
+def clone(target: Path) -> Path:
+    """The working tree as it stands, uncommitted changes included, as a git repository of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file() and name != "dvc.lock":
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes((ROOT / name).read_bytes())
+    for command in (["init", "-q"], ["config", "user.name", "t"], ["config", "user.email", "t@localhost"]):
+        assert run("git", *command, cwd=target).returncode == 0
+    return target
+
+
+def commit(repository: Path) -> None:
+    assert run("git", "add", "-A", cwd=repository).returncode == 0
+    assert run("git", "commit", "-qm", "as it stands", cwd=repository).returncode == 0
+
+
+def cut_down(target: Path) -> None:
+    """A data set of twelve études: eight to train on, two each to validate and to test."""
+    target.mkdir()
+    with zipfile.ZipFile(ROOT / "data/etudes/etudes.zip") as whole:
+        table = whole.read("etudes-v1/etudes-v1.csv").decode("utf-8")
+        rows = list(csv.DictReader(io.StringIO(table)))
+        wanted = {"train": 8, "validation": 2, "test": 2}
+        chosen = [row for split, count in wanted.items() for row in [r for r in rows if r["split"] == split][:count]]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(chosen)
+        files = {f"etudes-v1/{row['midi_filename']}": whole.read(f"etudes-v1/{row['midi_filename']}") for row in chosen}
+    files["etudes-v1/etudes-v1.csv"] = text.getvalue().encode("utf-8")
+    with zipfile.ZipFile(target / "cut.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    sums = sorted((name, hashlib.sha256(content).hexdigest()) for name, content in files.items())
+    (target / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in sums), encoding="utf-8")
+    entry = yaml.safe_load((ROOT / "data/etudes/dataset.yaml").read_text(encoding="utf-8"))
+    entry |= {
+        "name": "cut",
+        "archive": "cut.zip",
+        "sha256": hashlib.sha256((target / "cut.zip").read_bytes()).hexdigest(),
+        "unpacked_bytes": sum(map(len, files.values())),
+    }
+    (target / "dataset.yaml").write_text(yaml.safe_dump(entry, allow_unicode=True), encoding="utf-8")
+
+
+def change(repository: Path, **changes) -> None:
+    """Set params; a section's keys are given as a dict."""
+    path = repository / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        params[key] = params[key] | value if isinstance(value, dict) else value
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A clone in which `dvc repro` has run, and what that printed."""
+    repository = clone(tmp_path_factory.mktemp("clone"))
+    cut_down(repository / "data/cut")
+    change(repository, **SMALL)
+    commit(repository)
+    return repository, run("dvc", "repro", cwd=repository)
+
+
+def changed_stages(repository: Path) -> set[str]:
+    """The stages that the next `dvc repro` would begin with, and all that follow from their outs."""
+    status = json.loads(run("dvc", "status", "--json", cwd=repository).stdout)
+    return {name for name in status if name in STAGES}
+
+
+def test_runs_from_nothing_to_the_page(rebuilt):
+    repository, result = rebuilt
+    assert result.returncode == 0, result.stderr[-3000:]
+    names = {about["name"] for about in json.loads((repository / "reports/samples/samples.json").read_text("utf-8"))}
+    assert names == {"improvisation-1", "continuation-1", "filling-1", "original-1"}
+    for name in names:
+        assert len((repository / f"reports/audio/{name}.mp3").read_bytes()) > 5000
+    for figure in ("loss", "distributions"):
+        assert (repository / f"reports/figures/{figure}.png").read_bytes().startswith(b"\x89PNG")
+    assert "improvisation-1" in (repository / "reports/index.html").read_text("utf-8")
+
+
+def test_a_second_run_does_nothing(rebuilt):
+    repository, _ = rebuilt
+    result = run("dvc", "repro", cwd=repository)
+    assert result.returncode == 0
+    assert "Running stage" not in result.stdout
+    assert "Data and pipelines are up to date." in result.stdout
+
+
+def test_git_sees_the_lock_and_the_reports_and_nothing_else(rebuilt):
+    repository, _ = rebuilt
+    changed = {line[3:] for line in run("git", "status", "--porcelain", "-uall", cwd=repository).stdout.splitlines()}
+    reports = {"corpus.json", "training.json", "loss.csv", "likelihood.json", "similarity.json", "distributions.csv"}
+    assert {f"reports/{name}" for name in reports} | {"dvc.lock"} <= changed
+    assert {path for path in changed if not path.startswith("reports/figures/")} == {
+        f"reports/{name}" for name in reports
+    } | {"dvc.lock"}
+
+
+def test_every_note_of_a_split_is_scored_and_every_figure_is_a_number(rebuilt):
+    repository, _ = rebuilt
+    report = json.loads((repository / "reports/likelihood.json").read_text("utf-8"))
+    for split in ("validation", "test"):
+        notes = pd.read_parquet(repository / f"data/notes/{split}.parquet")
+        assert report["notes"][split] == len(notes) > 300
+        fields = [report[split][field] for field in ("step", "pitch", "duration", "velocity")]
+        assert sum(fields) == pytest.approx(report[split]["total"], abs=1e-3)
+    assert report["unigram"]["total"] > 5
+    assert set(report["infill"]) == {"gap_1", "gap_4"}
+    # Ten updates do not make a pianist, but the figures must be those of a distribution over the grid.
+    assert 5 < report["test"]["total"] < 20
+
+
+def test_midi_and_note_table_of_a_sample_agree(rebuilt):
+    repository, _ = rebuilt
+    samples = json.loads((repository / "reports/samples/samples.json").read_text("utf-8"))
+    table = pd.read_parquet(repository / "reports/samples/notes.parquet")
+    for place, about in enumerate(samples):
+        of_sample = table[table["piece"] == place]
+        assert len(of_sample) == about["notes"]
+        midi = pretty_midi.PrettyMIDI(str(repository / f"reports/samples/{about['name']}.mid"))
+        (instrument,) = midi.instruments
+        played = sorted((round(note.start, 3), note.pitch, note.velocity) for note in instrument.notes)
+        expected = sorted((round(n.start, 3), n.pitch, n.velocity) for n in of_sample.itertuples())
+        assert [note[1:] for note in played] == [note[1:] for note in expected]
+        assert [note[0] for note in played] == pytest.approx([note[0] for note in expected], abs=0.002)
+    generated = table.groupby("piece")["generated"].sum().tolist()
+    assert generated == [
+        {"improvisation": 60, "continuation": 60, "filling": 8, "original": 0}[a["kind"]] for a in samples
+    ]
+
+
+def test_a_filling_leaves_what_is_around_it_as_it_was(rebuilt):
+    repository, _ = rebuilt
+    samples = json.loads((repository / "reports/samples/samples.json").read_text("utf-8"))
+    table = pd.read_parquet(repository / "reports/samples/notes.parquet")
+    filling, original = (
+        table[table["piece"] == place].reset_index(drop=True)
+        for place, about in enumerate(samples)
+        if about["kind"] in ("filling", "original")
+    )
+    columns = ["start", "sustained", "pitch", "velocity"]
+    around = [*range(20), *range(28, 48)]
+    pd.testing.assert_frame_equal(filling.loc[around, columns], original.loc[around, columns], atol=1e-9)
+    assert not filling.loc[20:27, "pitch"].equals(original.loc[20:27, "pitch"])
+    assert filling["start"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize(
+    "command", [["metrics", "show"], ["plots", "show", "--json"], ["dag"], ["params", "diff"], ["status"]]
+)
+def test_dvc_commands_that_the_readme_names_work(rebuilt, command):
+    repository, _ = rebuilt
+    result = run("dvc", *command, cwd=repository)
+    assert result.returncode == 0, result.stderr
+    if command == ["metrics", "show"]:
+        for name in ("corpus", "training", "likelihood", "similarity"):
+            assert f"reports/{name}.json" in result.stdout
+
+
+def test_temperature_concerns_only_generate_and_what_follows(rebuilt):
+    repository, _ = rebuilt
+    before = (repository / "params.yaml").read_bytes()
+    change(repository, generate={"temperature": 0.9})
+    # check looks at all of params.yaml; plot shows the temperature on its page.
+    assert changed_stages(repository) == {"check", "generate", "plot"}
+    (repository / "params.yaml").write_bytes(before)
+    assert changed_stages(repository) == set()
+
+
+@pytest.mark.parametrize(
+    "old, new, says",
+    [
+        ("  units: 16", "  unitz: 16", "train.unitz: unknown key"),
+        ("  units: 16", "  units: 3", "train.units = 3: must be greater than or equal to 8"),
+        ("  units: 16", "  units: many", "train.units = 'many': must be a valid integer"),
+        ("  sample_rate: 22050\n", "", "render.sample_rate: missing key"),
+        ("  seed: 1\n", "  seed: 1\n  sead: 1\n", "sead: unknown key"),
+        ("dataset: cut", "dataset: nowhere", "nowhere"),
+    ],
+)
+def test_a_slip_in_params_is_one_line(rebuilt, old, new, says):
+    repository, _ = rebuilt
+    path = repository / "params.yaml"
+    before = path.read_text(encoding="utf-8")
+    assert old in before
+    path.write_text(before.replace(old, new), encoding="utf-8")
+    try:
+        result = run(sys.executable, "-m", "stages.download", cwd=repository)
+        through_dvc = run("dvc", "repro", cwd=repository)
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert result.returncode == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert says in line
+    assert through_dvc.returncode != 0
+    assert says in through_dvc.stderr and "Traceback" not in through_dvc.stderr
+    # Nothing was lost over it: what the stages had made is still there.
+    assert "Running stage" not in run("dvc", "repro", cwd=repository).stdout.replace("Running stage 'check'", "")
+    assert (repository / "models/bilstm.keras").exists()
+
+
+def test_own_files_are_a_data_set_and_changes_are_noticed(tmp_path):
+    repository = clone(tmp_path)
+    own = repository / "data/mine"
+    with zipfile.ZipFile(ROOT / "data/etudes/etudes.zip") as whole:
+        pieces = [whole.read(name) for name in whole.namelist() if name.endswith(".midi")]
+        for at, piece in enumerate(pieces[:12]):
+            target = own / ("deep/er" if at % 2 else ".") / f"{at}.{'mid' if at % 3 else 'midi'}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(piece)
+    (own / "broken.mid").write_bytes(b"MThd\0\0\0\6 no more")
+    (own / "notes.txt").write_text("not music")
+    change(repository, dataset="mine", extract={"validation_share": 0.2, "test_share": 0.2, "bad_share": 0.1})
+    commit(repository)
+
+    def extracted():
+        result = run("dvc", "repro", "extract", cwd=repository)
+        assert result.returncode == 0, result.stderr
+        return set(pd.read_parquet(repository / "data/notes/pieces.parquet")["file"]), result.stdout
+
+    files, _ = extracted()
+    assert len(files) == 12 and "deep/er/1.mid" in files
+    report = json.loads((repository / "reports/corpus.json").read_text("utf-8"))
+    assert report["unreadable"]["count"] == 1
+    assert report["unreadable"]["files"][0]["file"] == "broken.mid"
+    assert "didn't change, skipping" in extracted()[1]
+
+    splits = pd.read_parquet(repository / "data/notes/pieces.parquet").set_index("file")["split"]
+    (own / "more.mid").write_bytes(pieces[12])
+    (own / "deep/er/3.midi").unlink()
+    (own / "0.midi").write_bytes(pieces[13])
+    assert extracted()[0] == files - {"deep/er/3.midi"} | {"more.mid"}
+    after = pd.read_parquet(repository / "data/notes/pieces.parquet").set_index("file")["split"]
+    unchanged = list(files - {"0.midi", "deep/er/3.midi"})
+    assert (splits[unchanged] == after[unchanged]).all()
