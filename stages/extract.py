@@ -6,7 +6,7 @@ files could not be read, and why.
 """
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,13 +32,12 @@ LARGEST = 1_000_000
 
 def main(params: Settings) -> None:
     listed = corpus.pieces(RAW, params.extract.validation_share, params.extract.test_share)
-    results = tqdm(read_files([RAW / piece.file for piece in listed]), "reading MIDI", len(listed), unit=" files")
     pieces, unreadable, summaries = [], [], {split: _Summary() for split in corpus.SPLITS}
-    with ExitStack() as tables:
+    with closing(read_files([RAW / piece.file for piece in listed])) as results, ExitStack() as tables:
         append = {
             split: tables.enter_context(notes.notes_writer(NOTES / f"{split}.parquet")) for split in corpus.SPLITS
         }
-        for piece, result in zip(listed, results, strict=True):
+        for piece, result in zip(tqdm(listed, "reading MIDI", unit=" files"), results, strict=True):
             if isinstance(result, str):
                 unreadable.append({"file": piece.file, "reason": result})
             else:

@@ -10,12 +10,13 @@ What a file means here, where the standard leaves it open or programs differ:
   A note that ends in the tick it begins in, or never, is no note. (symusic pairs the first note-on with the first
   note-off. That is undone here, but where a key has more note-ons than note-offs, symusic hides the last of them.)
 - Where several tracks strike one key in the same tick, the loudest of these notes is kept; of equally loud ones, the
-  longest.
+  one held longest, then the one sounding longest.
 - Tempo changes count for every track, wherever they stand. Before the first it is 120 quarter notes a minute. Of
   several in one tick the last counts, as far as symusic keeps their order.
 - The sustain pedal (controller 64, down from 64 upwards) belongs to its track, channel and program. Pedal messages of
   a tick come before its note-offs: a key released as the pedal comes down is held by it, one released as the pedal
-  comes up is not. A pedal that is never lifted holds until the last note-off or pedal message of the file.
+  comes up is not. A pedal that is never lifted holds until the last note-off or pedal message of the file. Tracks
+  without notes do not count, for symusic leaves them out.
 - An onset of the same pitch, on whatever track, ends the sound of the note before it, even if its key is still down.
 - Data bytes above 127 are read as 127.
 """
@@ -75,7 +76,8 @@ def read_columns(data: bytes) -> dict[str, np.ndarray]:
         # Without sanitize_data a data byte above 127 makes symusic write outside its tables.
         score = symusic.Score.from_midi(data, sanitize_data=True)
     except Exception as error:
-        raise MidiError(f"not readable as MIDI: {' '.join(str(error).split())[:200]}") from None
+        reason = " ".join(str(error).split()).removeprefix("MiniMidi: ")
+        raise MidiError(f"not readable as MIDI: {reason[:200]}") from None
     tracks = [_Track(track) for track in score.tracks if not track.is_drum]
     if not any(len(track.start) for track in tracks):
         raise MidiError("holds no note that begins and ends, drums aside")
@@ -90,7 +92,7 @@ def read_columns(data: bytes) -> dict[str, np.ndarray]:
         np.concatenate([getattr(track, name) for track in tracks]) for name in ("start", "release", "pitch", "velocity")
     )
     damped = np.concatenate([track.damped(last) for track in tracks])
-    rows = _loudest(start, pitch, velocity, release)
+    rows = _loudest(start, pitch, velocity, release, damped)
     start, release, damped, pitch, velocity = (each[rows] for each in (start, release, damped, pitch, velocity))
     onset = seconds(start)
     return {
@@ -182,12 +184,12 @@ def _check_chunks(data: bytes) -> None:
         raise MidiError(f"damaged: ends before the last of its {expected} tracks does")
 
 
-def _loudest(start: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Rows in order of start, pitch; of those alike in both, only the loudest, of these the one that ends last."""
+def _loudest(start: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, *ends: np.ndarray) -> np.ndarray:
+    """Rows in order of start, pitch; of those alike in both, only the loudest, of these the last by `ends`."""
     place = start * 128 + pitch
     rows = np.argsort(place, kind="stable")
     if (np.diff(place[rows]) == 0).any():
-        rows = np.lexsort((-end, -velocity.astype(np.int64), place))
+        rows = np.lexsort((*(-end for end in reversed(ends)), -velocity.astype(np.int64), place))
         rows = rows[np.append(True, np.diff(place[rows]) > 0)]
     return rows
 

@@ -1,5 +1,11 @@
 """Many MIDI files at once: in parallel, and apart from the process that wants them."""
 
+import faulthandler
+import os
+import signal
+import threading
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -32,14 +38,16 @@ def read_files(paths: Sequence[Path]) -> Iterator[Result]:
 
     Yields for each path, in the order given, the columns of the note table without `piece`, or, where the file cannot
     be used, the reason as one line. A file that brings the native reader down is one of these, and costs some seconds.
-    Raises OSError if a file cannot be opened.
+    Raises OSError if a file cannot be opened. Close the generator if you leave it early: that ends the processes.
     """
     batches = [paths[at : at + BATCH] for at in range(0, len(paths), BATCH)]
     done = 0
     while done < len(batches):
-        pool = ProcessPoolExecutor(joblib.cpu_count())
+        pool = _pool(joblib.cpu_count())
+        coming = deque(pool.submit(_read, batch) for batch in batches[done:])
         try:
-            for results in pool.map(_read, batches[done:]):
+            while coming:
+                results = coming.popleft().result()
                 done += 1
                 yield from results
         except BrokenProcessPool:
@@ -48,7 +56,26 @@ def read_files(paths: Sequence[Path]) -> Iterator[Result]:
             yield from _read_apart(batches[done])
             done += 1
         finally:
-            pool.shutdown(kill_workers=True)
+            for batch in coming:
+                batch.cancel()
+            pool.shutdown(kill_workers=not coming)  # at once if they are idle; loky would complain if they are not
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, initializer=_prepare, initargs=(os.getpid(),))
+
+
+def _prepare(parent: int) -> None:
+    faulthandler.disable()  # loky turns it on, but a crash is reported without its traceback
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its workers
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    # A worker whose parent was killed would wait for ever with its results.
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _read(paths: Sequence[Path]) -> list[Result]:
@@ -66,7 +93,7 @@ def _read(paths: Sequence[Path]) -> list[Result]:
 
 def _read_apart(paths: Sequence[Path]) -> list[Result]:
     """Read in a process of their own, halving down to the files that bring it down."""
-    pool = ProcessPoolExecutor(1)
+    pool = _pool(1)
     try:
         return pool.submit(_read, paths).result()
     except BrokenProcessPool:
