@@ -6,7 +6,7 @@ DEMO := demo
 
 # What a demonstration of some minutes changes in params.yaml: the small corpus, a small network, a short training.
 DEMO_PARAMS := dataset=etudes train.units=128 train.trunk=128 train.head=96 train.streams=16 train.epochs=10 \
-	train.steps_per_epoch=60 train.learning_rate=0.005 train.warmup_steps=50 train.validation_notes=400 \
+	train.steps_per_epoch=120 train.learning_rate=0.005 train.warmup_steps=60 train.validation_notes=400 \
 	generate.notes=300 generate.prompt_notes=60 generate.improvisations=3 generate.continuations=2 generate.fillings=1
 
 .PHONY: help setup demo test lint lock clean
