@@ -1,30 +1,54 @@
 """How a stage starts and how it ends: settings in, one clear line and an exit status out."""
 
+import contextlib
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 from stages import settings
 from stages.music.errors import InputError
+
+GRACE = 60  # seconds that a stage has to come to an end by itself once DVC is gone
 
 
 def run(stage: Callable[[settings.Settings], None]) -> None:
     """Validate all of params.yaml, run `stage` with it and turn the user's mistakes into one line on stderr.
 
     Exits with 1 after a mistake or an operating-system error (a full disk, a missing file), with 130 after
-    Ctrl-C. Defects of ours keep their traceback.
+    Ctrl-C, and when the DVC that started it has been killed. Defects of ours keep their traceback.
     """
+    _end_with_dvc()
     try:
         stage(settings.load())
     except InputError as error:
         _leave(f"error: {error}", 1)
     except OSError as error:
-        _leave(f"error: {error.filename or 'input or output'}: {error.strerror or error}", 1)
+        _leave(f"error: {error.filename or f'on the disk of {Path.cwd()}'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
         _leave("interrupted", 130)
 
 
+def _end_with_dvc() -> None:
+    # DVC, when it is terminated, leaves its stage running, which would then write into a workspace that is not its own
+    # any more. A stage that was started by hand may outlive its shell.
+    if "DVC_STAGE" in os.environ:
+        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(GRACE)
+    os._exit(130)
+
+
 def _leave(line: str, status: int) -> None:
-    print(line, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # when nobody is left to read it
+        print(line, file=sys.stderr, flush=True)
     # Worker and prefetch threads may still run; nothing of theirs is wanted any more.
     os._exit(status) if status == 130 else sys.exit(status)

@@ -36,6 +36,9 @@ class Train(_Section):
     window: int = Field(ge=8, le=1024)
     infill_share: Share
     longest_gap: Gap
+    pointers: bool
+    carry: bool
+    targets: Literal["every", "last"]
     transpose: int = Field(ge=0, le=12)
     stretch: float = Field(ge=0, le=0.3)
     epochs: int = Field(ge=1, le=10_000)

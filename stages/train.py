@@ -16,6 +16,8 @@ from stages.settings import Settings
 TRAIN, VALIDATION = Path("data/notes/train.parquet"), Path("data/notes/validation.parquet")
 MODEL, SUMMARY, LOSS = Path("models/bilstm.keras"), Path("reports/training.json"), Path("reports/loss.csv")
 CHECKPOINT = Path("models/.checkpoint/training.npz")
+# Kept in git, but no out of the stage: it says on what the model was made, and is to change no hash.
+ENVIRONMENT = Path("reports/environment.json")
 
 
 def main(params: Settings) -> None:
@@ -33,50 +35,54 @@ def main(params: Settings) -> None:
 
     from stages.network import batches, bilstm, fitting, likelihood, runtime
 
-    runtime.make_reproducible(params.train.seed)
-    infill_streams = round(params.train.infill_share * params.train.streams)
+    settings = params.train
+    runtime.make_reproducible(settings.seed)
+    runtime.one_thread_each()
     network = bilstm.BiLSTM(
-        units=params.train.units,
-        trunk=params.train.trunk,
-        head=params.train.head,
-        longest_gap=params.train.longest_gap,
-        dtype=keras.DTypePolicy("mixed_bfloat16" if params.train.precision == "bfloat16" else "float32"),
+        units=settings.units,
+        trunk=settings.trunk,
+        head=settings.head,
+        longest_gap=settings.longest_gap,
+        pointers=settings.pointers,
+        dtype=keras.DTypePolicy("mixed_bfloat16" if settings.precision == "bfloat16" else "float32"),
     )
     score = likelihood.scorer(network)
     checkpoint = fitting.Checkpoint(CHECKPOINT, _fingerprint(params))
-    progress = fitting.fit(
-        network,
-        lambda skip: batches.training_batches(
-            [lambda stretch, piece=piece: encode(piece, stretch) for piece in train],
-            [len(piece) for piece in train],
-            seed=params.train.seed,
-            streams=params.train.streams,
-            window=params.train.window,
-            infill_streams=infill_streams,
-            longest_gap=params.train.longest_gap,
-            transpose=params.train.transpose,
-            stretch=params.train.stretch,
-            skip=skip,
-        ),
-        params.train.streams,
-        lambda: score(validation).mean() if validation else None,
-        fitting.Schedule(
-            epochs=params.train.epochs,
-            steps_per_epoch=params.train.steps_per_epoch,
-            learning_rate=params.train.learning_rate,
-            warmup_steps=params.train.warmup_steps,
-            clip_norm=params.train.clip_norm,
-            patience=params.train.patience,
-        ),
-        checkpoint,
-    )
+    try:
+        progress = fitting.fit(
+            fitting.Learner(network, settings.streams, settings.carry, settings.targets == "last"),
+            lambda skip: batches.training_batches(
+                [lambda stretch, piece=piece: encode(piece, stretch) for piece in train],
+                [len(piece) for piece in train],
+                seed=settings.seed,
+                streams=settings.streams,
+                window=settings.window,
+                infill_streams=round(settings.infill_share * settings.streams),
+                longest_gap=settings.longest_gap,
+                transpose=settings.transpose,
+                stretch=settings.stretch,
+                skip=skip,
+            ),
+            lambda: score(validation).mean() if validation else None,
+            fitting.Schedule(
+                epochs=settings.epochs,
+                steps_per_epoch=settings.steps_per_epoch,
+                learning_rate=settings.learning_rate,
+                warmup_steps=settings.warmup_steps,
+                clip_norm=settings.clip_norm,
+                patience=settings.patience,
+            ),
+            checkpoint,
+        )
+    except FloatingPointError as error:
+        raise InputError(f"params.yaml: train.learning_rate = {settings.learning_rate}: {error}; use less") from None
 
     history = pd.DataFrame(progress.history)
     best = history.iloc[progress.best_epoch - 1]
     summary = {
         "best_epoch": progress.best_epoch,
         "epochs": len(history),
-        "stopped_early": len(history) < params.train.epochs,
+        "stopped_early": len(history) < settings.epochs,
         "parameters": network.count_params(),
         "notes_seen": progress.notes,
         "train_loss": round(best["loss"], 4),
@@ -90,6 +96,7 @@ def main(params: Settings) -> None:
     SUMMARY.parent.mkdir(exist_ok=True)
     history.to_csv(LOSS, index=False, float_format="%.6g", lineterminator="\n")
     SUMMARY.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    ENVIRONMENT.write_text(json.dumps(runtime.environment(), indent=2) + "\n", encoding="utf-8")
     bilstm.save(network, MODEL)
     checkpoint.discard()
 

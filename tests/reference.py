@@ -5,7 +5,7 @@ import numpy as np
 from stages.music import encoding
 from stages.music.encoding import DURATION, PITCH, STEP, VELOCITY
 
-ABSENT = np.array([0, 88, 0, 0] + [-1] * encoding.RECENT)
+RECENT = encoding.RECENT
 
 
 def random_fields(seed: int, notes: int) -> np.ndarray:
@@ -50,93 +50,159 @@ class Reference:
         assert len(matches) == 1, (name, list(self.weights))
         return matches[0]
 
-    def _times(self, remaining):
-        scaled = [np.log(1 + max(left, 0)) / np.log(3000) for left in remaining]
-        return np.array(scaled + [float(left >= 0) for left in remaining])
-
-    def _read(self, row):
-        return np.concatenate(
-            [
-                self._w("read_step/embeddings")[self._bin(row[STEP], encoding.STEP_EDGES)],
-                self._w("read_pitch/embeddings")[row[PITCH]],
-                self._w("read_duration/embeddings")[self._bin(max(row[DURATION], 1), encoding.DURATION_EDGES)],
-                self._w("read_velocity/embeddings")[row[VELOCITY]],
-                self._times(row[4:]),
-            ]
-        )
-
-    @staticmethod
-    def _bin(cell, edges):
-        return next(i for i in range(len(edges) - 1) if edges[i] <= cell < edges[i + 1])
-
-    def lstm(self, name, rows):
-        """Outputs after each row, in the order given."""
-        kernel, recurrent, bias = (
-            self._w(f"{name}/lstm_cell/{part}") for part in ("kernel", "recurrent_kernel", "bias")
-        )
+    def lstm(self, name, inputs):
+        """Outputs after each note, in the order given."""
+        kernel, recurrent, bias = (self._w(f"{name}/{part}") for part in ("kernel", "recurrent_kernel", "bias"))
         h, c, outputs = np.zeros(self.units), np.zeros(self.units), []
-        for row in rows:
-            i, f, g, o = np.split(self._read(row) @ kernel + h @ recurrent + bias, 4)
+        for features in inputs:
+            i, f, o, g = np.split(features @ kernel + h @ recurrent + bias, 4)
             c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
             h = _sigmoid(o) * np.tanh(c)
             outputs.append(h)
         return outputs
 
-    def rows(self, fields):
-        onset, rows = np.cumsum(fields[:, STEP]), []
-        for t in range(len(fields)):
-            left = []
-            for back in range(1, encoding.RECENT + 1):
-                there = t - back >= 0
-                left.append(max(-1, onset[t - back] + fields[t - back, DURATION] - onset[t]) if there else -1)
-            rows.append(np.concatenate([fields[t], left]))
-        return rows
-
     def nats(self, fields, gap=None):
         """Nats of each note and field, shape (notes, 4), of a whole piece; filling in if a gap is given."""
-        rows = self.rows(fields)
-        past = self.lstm("forward", [ABSENT, *rows[:-1]])
+        seen = [Seen(fields, t) for t in range(len(fields))]
+        # Before the first note there is one that is none: of no pitch, its other fields nought.
+        features = [self._absent(), *(self._features(note) for note in seen)]
+        past = self.lstm("forward", features[:-1])
         if gap is not None:
-            future = self.lstm("backward", rows[::-1])[::-1] + [np.zeros(self.units)] * gap
-        result = np.zeros((len(rows), 4))
-        for t, row in enumerate(rows):
+            future = self.lstm("backward", features[:0:-1])[::-1] + [np.zeros(self.units)] * gap
+        result = np.zeros((len(fields), 4))
+        for t, note in enumerate(seen):
             joined = past[t] @ self._w("from_past/kernel") + self._w("from_past/bias")
+            joined += features[t] @ self._w("from_last/kernel")
+            factor, shift = np.split(self._w("from_gap/embeddings")[gap or 0], 2)
+            joined += shift
             if gap is not None:
-                joined += future[t + gap] @ self._w("from_future/kernel")
-            joined += self._w("from_gap/embeddings")[gap or 0]
-            context = _gelu(joined) @ self._w("head_trunk/kernel") + self._w("head_trunk/bias")
-            result[t] = self._note(context, rows[t - 1] if t else ABSENT, row)
+                joined += future[t + gap] @ self._w("from_future/kernel") * (1 + factor)
+            context = _gelu(joined) @ self._w("to_heads/kernel") + self._w("to_heads/bias")
+            result[t] = self._note(np.split(context, 4), seen[t - 1] if t else None, note)
         return result
 
-    def _note(self, context, before, row):
-        H = self.head
-        step_bin = self._bin(row[STEP], encoding.STEP_EDGES)
-        duration_bin = self._bin(row[DURATION], encoding.DURATION_EDGES)
-        by_step = np.split(self._w("head_step/embeddings")[step_bin], 3)
-        by_pitch = np.split(self._w("head_pitch/embeddings")[row[PITCH]], 2)
-        by_times = np.split(self._times(row[4:]) @ self._w("head_remaining/kernel"), 2)
-        parts = [context[i * H : (i + 1) * H] for i in range(4)]
+    def _parts(self, note):
+        # The features of a note, in the order of its fields.
+        return [
+            np.eye(encoding.STEP_BINS)[note.step_bin],
+            np.array([np.log(1 + max(left, 0)) / np.log(3001) for left in note.remaining]),
+            np.array([float(left >= 0) for left in note.remaining]),
+            np.eye(89)[note.pitch],
+            np.eye(encoding.DURATION_BINS)[note.duration_bin],
+            np.eye(32)[note.velocity],
+        ]
 
+    def _features(self, note):
+        return np.concatenate(self._parts(note))
+
+    def _absent(self):
+        parts = [np.zeros(encoding.STEP_BINS), np.zeros(2 * RECENT), np.eye(89)[88], np.zeros(encoding.DURATION_BINS)]
+        parts[0][0] = parts[3][0] = 1
+        return np.concatenate([*parts, np.eye(32)[0]])
+
+    def _note(self, context, before, note):
         def logits(name, hidden):
             return _gelu(hidden) @ self._w(f"{name}_logits/kernel") + self._w(f"{name}_logits/bias")
 
-        step = _softmax(logits("step", parts[0]))[step_bin] / np.diff(encoding.STEP_EDGES)[step_bin]
-        of_pitch = logits("pitch", parts[1] + by_step[0])
-        if row[STEP] == 0 and before[PITCH] < 88:
-            of_pitch[: before[PITCH]] = -np.inf
-        pitch = _softmax(of_pitch)[row[PITCH]]
+        parts = self._parts(note)
+        rhythm = before.rhythm(after=True) if before else np.zeros(2 * encoding.STEP_BINS)
+        of_step = _softmax(logits("step", context[STEP] + rhythm @ self._w("step_rhythm/kernel")))
+        step = of_step[note.step_bin] / np.diff(encoding.STEP_EDGES)[note.step_bin]
 
-        of_duration = logits("duration", parts[2] + by_step[1] + by_pitch[0] + by_times[0])
-        ends = [left + near for near in (-1, 0, 1) for left in row[4:]]
+        hidden = context[PITCH] + np.concatenate(parts[:3]) @ self._w("pitch_note/kernel")
+        of_pitch = logits("pitch", hidden + note.keys_heard() @ self._w("pitch_keys/kernel"))
+        if note.step == 0 and before:
+            of_pitch[: before.pitch] = -np.inf
+        pitch = _softmax(of_pitch)[note.pitch]
+
+        hidden = context[DURATION] + np.concatenate(parts[:4]) @ self._w("duration_note/kernel")
+        hidden += note.rhythm() @ self._w("duration_rhythm/kernel")
+        of_duration = logits("duration", hidden + note.neighbours() @ self._w("duration_keys/kernel"))
+        ends = [left + near for near in (-1, 0, 1) for left in note.remaining]
         for place, end in enumerate(ends):
             if not 1 <= end <= 3000:
                 of_duration[encoding.DURATION_BINS + place] = -np.inf
         choices = _softmax(of_duration)
-        duration = choices[duration_bin] / np.diff(encoding.DURATION_EDGES)[duration_bin]
+        duration = choices[note.duration_bin] / np.diff(encoding.DURATION_EDGES)[note.duration_bin]
         for place, end in enumerate(ends):
-            if end == row[DURATION]:
+            if end == note.duration:
                 duration += choices[encoding.DURATION_BINS + place]
 
-        by_duration = self._w("head_duration/embeddings")[duration_bin]
-        velocity = _softmax(logits("velocity", parts[3] + by_step[2] + by_pitch[1] + by_duration + by_times[1]))
-        return -np.log([step, pitch, duration, velocity[row[VELOCITY]]])
+        hidden = context[VELOCITY] + np.concatenate(parts[:5]) @ self._w("velocity_note/kernel")
+        of_velocity = logits("velocity", hidden + note.neighbours() @ self._w("velocity_keys/kernel"))
+        return -np.log([step, pitch, duration, _softmax(of_velocity)[note.velocity]])
+
+
+class Seen:
+    """Note t of a piece and what can be told of the past at its onset, by looking at every earlier note."""
+
+    def __init__(self, fields, t):
+        onset = np.cumsum(fields[:, STEP])
+        self.step, self.pitch, self.duration, self.velocity = map(int, fields[t])
+        self.step_bin = _bin(self.step, encoding.STEP_EDGES)
+        self.duration_bin = _bin(self.duration, encoding.DURATION_EDGES)
+        self.remaining, self.elapsed = [], []
+        for back in range(1, RECENT + 1):
+            there = t - back >= 0
+            end = onset[t - back] + fields[t - back, DURATION] - onset[t] if there else -1
+            self.remaining.append(max(-1, int(end)))
+            self.elapsed.append(min(1000, int(onset[t] - onset[t - back])) if there else -1)
+        # For each key its last note before: until its end, since its stroke, its loudness, its length.
+        self.keys = [(-1000, 3000, 0, 0)] * 88
+        for i in range(t):
+            length = int(fields[i, DURATION])
+            left = int(np.clip(onset[i] + length - onset[t], -1000, 3000))
+            since = min(3000, int(onset[t] - onset[i]))
+            self.keys[fields[i, PITCH]] = (left, since, int(fields[i, VELOCITY]) + 1, length)
+
+    def row(self):
+        """As network.batches.rows_of has it."""
+        return np.concatenate(
+            [
+                [self.step, self.pitch, self.duration, self.velocity, *self.remaining, *self.elapsed],
+                np.array(self.keys).T.ravel(),
+            ]
+        )
+
+    def rhythm(self, after=False):
+        ends, struck = np.zeros(encoding.STEP_BINS), np.zeros(encoding.STEP_BINS)
+        for left in [self.duration] * after + self.remaining:
+            if left > 0:
+                ends[_bin(min(left, 1000), encoding.STEP_EDGES)] += 1
+        for passed in self.elapsed:
+            if passed >= 0:
+                struck[_bin(passed, encoding.STEP_EDGES)] += 1
+        return np.concatenate([ends, struck])
+
+    def keys_heard(self):
+        return np.array([self._shown(key)[:5] for key in self.keys]).T.ravel()
+
+    def neighbours(self):
+        shown = []
+        for key in range(self.pitch - 12, self.pitch + 13):
+            left, since, loudness, length = self.keys[key] if 0 <= key < 88 else (-1000, 0, 0, 0)
+            struck = loudness > 0
+            sounds, ends, log_left, short, long = self._shown((left, since, loudness, length))
+            shown.append(
+                [
+                    struck,
+                    sounds,
+                    ends,
+                    log_left,
+                    short * struck,
+                    long * struck,
+                    loudness / 32,
+                    np.log(1 + length) / np.log(3001),
+                ]
+            )
+        return np.array(shown, float).T.ravel()
+
+    @staticmethod
+    def _shown(key):
+        left, since, *_ = key
+        log_left = np.log(1 + max(left, 0)) / np.log(3001)
+        return [float(left > 0), float(left == 0), log_left, np.exp(-since / 30), np.exp(-since / 300)]
+
+
+def _bin(cell, edges):
+    return next(i for i in range(len(edges) - 1) if edges[i] <= cell < edges[i + 1])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stages.music import encoding
 from stages.music.encoding import DURATION, PITCH, STEP, VELOCITY
-from tests.reference import random_fields
+from tests.reference import Seen, random_fields
 
 NOTES = st.lists(
     st.tuples(st.integers(0, 800), st.integers(1, 2999), st.integers(21, 108), st.integers(1, 127)),
@@ -82,14 +82,24 @@ def test_every_cell_has_its_bin_and_widths_count_the_cells(bins, widths, edges, 
         assert edges[place] <= cell < edges[place + 1]
 
 
-def test_remaining_against_a_loop():
-    fields = random_fields(4, 60)
-    onset = np.cumsum(fields[:, STEP])
-    left = encoding.remaining(fields)
-    for t in range(60):
-        for back in range(1, encoding.RECENT + 1):
-            expected = max(-1, onset[t - back] + fields[t - back, DURATION] - onset[t]) if t >= back else -1
-            assert left[t, back - 1] == expected
+@pytest.mark.parametrize("repeated", [False, True])
+def test_what_is_told_of_the_past_against_a_loop(repeated):
+    fields = random_fields(4, 120)
+    if repeated:  # few keys and long pauses: keys struck again while they sound, and long after
+        fields[:, PITCH] = np.sort(fields[:, PITCH] % 3 * 40)[::-1]
+        fields[::30, STEP] = 900
+        fields[10, DURATION] = 3000
+    seen = [Seen(fields, t) for t in range(len(fields))]
+    assert encoding.remaining(fields).tolist() == [note.remaining for note in seen]
+    assert encoding.elapsed(fields).tolist() == [note.elapsed for note in seen]
+    expected = np.array([note.keys for note in seen]).transpose(0, 2, 1)
+    assert (encoding.keyboard(fields) == expected).all()
+    assert (expected[0] == encoding.UNTOUCHED).all()
+
+
+@pytest.mark.parametrize("told", [encoding.remaining, encoding.elapsed, encoding.keyboard])
+def test_there_is_nothing_to_tell_of_no_notes(told):
+    assert len(told(np.zeros((0, 4), np.int32))) == 0
 
 
 @given(NOTES, st.integers(0, 12))

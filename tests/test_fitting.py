@@ -8,7 +8,7 @@ import pytest
 
 from stages.network import batches, fitting, likelihood, runtime
 from stages.network.bilstm import BiLSTM
-from tests.reference import random_fields
+from tests.reference import Reference, random_fields
 
 SCHEDULE = fitting.Schedule(epochs=4, steps_per_epoch=3, learning_rate=0.01, warmup_steps=2, clip_norm=1.0, patience=9)
 
@@ -26,6 +26,8 @@ def train(
     pieces=None,
     fingerprint="same",
     transpose=3,
+    carry=True,
+    last_only=False,
 ):
     """Progress and weights after training a tiny network on random notes."""
     runtime.make_reproducible(5)
@@ -54,9 +56,8 @@ def train(
 
     score = likelihood.scorer(network)
     progress = fitting.fit(
-        network,
+        fitting.Learner(network, 4, carry, last_only),
         supply,
-        4,
         validate or (lambda: score(fields[:2]).mean()),
         schedule,
         fitting.Checkpoint(path, fingerprint),
@@ -143,16 +144,38 @@ def test_odd_corpora_give_finite_losses(tmp_path, pieces, infill_streams):
     assert all(np.isfinite(weight).all() for weight in weights)
 
 
-def test_the_loss_is_the_mean_over_both_kinds_of_notes():
+@pytest.mark.parametrize("last_only", [False, True])
+@pytest.mark.parametrize("streams, infill_streams", [(2, 1), (1, 1), (5, 3)])
+def test_the_loss_is_the_mean_over_both_kinds_of_notes(streams, infill_streams, last_only):
     keras.utils.set_random_seed(1)
     network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
-    learner = fitting.Learner(network, 2)
-    fields = [random_fields(seed, 12) for seed in range(2)]
+    learner = fitting.Learner(network, streams, last_only=last_only)
+    fields = [random_fields(seed, 12) for seed in range(streams)]
     rows = np.stack([np.concatenate([batches.pads((1,)), batches.rows_of(piece)]) for piece in fields])
-    batch = {"rows": rows, "reset": np.array([True, True]), "gap": np.array([3], np.int32)}
-    y = learner(batch)
-    past = network.past(rows[:, :8], None)[0]
-    continuing = np.asarray(network.nats(network.context(past), rows[:, :9])).sum()
-    future = network.future(rows[:1, 1:])[:, 3:11]
-    infilling = np.asarray(network.nats(network.context(past[:1], future, np.array([[3]])), rows[:1, :9])).sum()
-    assert float(learner.compute_loss(y_pred=y)) == pytest.approx((continuing + infilling) / (16 + 8), rel=1e-5)
+    gap = np.arange(2, 2 + infill_streams, dtype=np.int32)
+    y = learner({"rows": rows, "reset": np.full(streams, True), "gap": gap})
+    # Each of the two parts of the streams begins with those of its own that fill in.
+    halves, fills = np.array_split(np.arange(streams)[::-1], 2)[::-1], np.array_split(gap[::-1], 2)[::-1]
+    filling = [int(lane) for half, part in zip(halves, fills, strict=True) for lane in half[::-1][: len(part)]]
+    slow = Reference(network)
+    first = 7 if last_only else 0
+    continuing = sum(slow.nats(piece)[first:8].sum() for piece in fields)
+    infilling = sum(slow.nats(fields[lane], int(k))[first:8].sum() for lane, k in zip(filling, gap, strict=True))
+    notes = (streams + infill_streams) * (8 - first)
+    assert float(learner.compute_loss(y_pred=y)) == pytest.approx((continuing + infilling) / notes, rel=1e-4)
+
+
+@pytest.mark.parametrize("carry", [True, False])
+def test_streams_go_on_from_the_state_they_had_unless_told_to_forget(carry):
+    keras.utils.set_random_seed(1)
+    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
+    network.set_weights([3 * weight for weight in network.get_weights()])  # so that what is remembered tells
+    learner = fitting.Learner(network, 1, carry=carry)
+    piece = random_fields(1, 16)
+    supply = batches.windows([batches.Piece(0, 16, lambda: piece)], 1, 8, 4)
+    nats = [
+        float(learner({"rows": part.rows, "reset": part.reset, "gap": np.zeros(0, np.int32)})[0]) for part in supply
+    ]
+    whole = Reference(network).nats(piece)
+    assert nats[0] == pytest.approx(whole[:8].sum(), rel=1e-4)
+    assert (nats[1] == pytest.approx(whole[8:].sum(), rel=1e-4)) == carry

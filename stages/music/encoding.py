@@ -44,7 +44,12 @@ DURATION_BIN = np.maximum(np.searchsorted(DURATION_EDGES, np.arange(DURATION_CEL
     np.int32
 )
 
-RECENT = 8  # earlier notes whose remaining times a note is given; half of all notes end together with one of them
+RECENT = 16  # earlier notes whose times a note is given; half of all notes end together with one of the last eight
+
+# What `keyboard` tells of each key.
+LEFT, SINCE, LOUDNESS, LENGTH = range(4)
+LONG_AGO = 1000  # cells; a key whose last note ended earlier than that, or that had none yet
+UNTOUCHED = np.repeat(np.array([-LONG_AGO, DURATION_CELLS, 0, 0], np.int16)[:, None], KEYS, axis=1)
 
 
 def encode(notes: pd.DataFrame, stretch: float = 1.0) -> np.ndarray:
@@ -91,14 +96,57 @@ def decode(fields: np.ndarray, start: float = 0.0) -> pd.DataFrame:
 def remaining(fields: np.ndarray) -> np.ndarray:
     """Cells that each of the RECENT notes before a note, the nearest first, still sounds at that note's onset.
 
-    Shape (notes, RECENT), int32; -1 where the earlier note has ended or there is none, 0 where it ends at the onset.
+    Shape (notes, RECENT), int16; -1 where the earlier note has ended or there is none, 0 where it ends at the onset.
     """
-    onset = np.cumsum(fields[:, STEP])
+    onset = _onset(fields)
     end = onset + fields[:, DURATION]
-    left = np.full((len(fields), RECENT), -1, np.int32)
+    left = np.full((len(fields), RECENT), -1, np.int16)
     for back in range(1, min(RECENT, len(fields) - 1) + 1):
         left[back:, back - 1] = np.clip(end[:-back] - onset[back:], -1, DURATION_CELLS)
     return left
+
+
+def elapsed(fields: np.ndarray) -> np.ndarray:
+    """Cells from the onset of each of the RECENT notes before a note, the nearest first, to that note's onset.
+
+    Shape (notes, RECENT), int16, at most STEP_CELLS - 1; -1 where there is no such note.
+    """
+    onset = _onset(fields)
+    passed = np.full((len(fields), RECENT), -1, np.int16)
+    for back in range(1, min(RECENT, len(fields) - 1) + 1):
+        passed[back:, back - 1] = np.minimum(onset[back:] - onset[:-back], STEP_CELLS - 1)
+    return passed
+
+
+def keyboard(fields: np.ndarray) -> np.ndarray:
+    """What each key's last note before a note was, as seen from that note's onset: int16, shape (notes, 4, KEYS).
+
+    LEFT      cells until it ends, -LONG_AGO..DURATION_CELLS; below 0 it ended so long ago
+    SINCE     cells since it was struck, 0..DURATION_CELLS
+    LOUDNESS  its velocity bin, counted from 1
+    LENGTH    its duration in cells
+
+    A key that has not been struck yet is as in UNTOUCHED.
+    """
+    onset = _onset(fields)
+    never = -(LONG_AGO + DURATION_CELLS)  # before all music, by more than LEFT and SINCE can tell
+    # Place 0 stands for no note, place i for note i - 1.
+    struck = np.concatenate([[never], onset[:-1]]).astype(np.int32)
+    ended = np.concatenate([[never], (onset + fields[:, DURATION])[:-1]]).astype(np.int32)
+    last = np.zeros((len(fields), KEYS), np.int32)
+    later = np.arange(1, len(fields))
+    last[later, fields[:-1, PITCH]] = later
+    np.maximum.accumulate(last, axis=0, out=last)
+    keys = np.empty((len(fields), 4, KEYS), np.int16)
+    keys[:, LEFT] = np.clip(ended[last] - onset[:, None], -LONG_AGO, DURATION_CELLS)
+    keys[:, SINCE] = np.minimum(onset[:, None] - struck[last], DURATION_CELLS)
+    keys[:, LOUDNESS] = np.concatenate([[0], fields[:-1, VELOCITY] + 1]).astype(np.int16)[last]
+    keys[:, LENGTH] = np.concatenate([[0], fields[:-1, DURATION]]).astype(np.int16)[last]
+    return keys
+
+
+def _onset(fields: np.ndarray) -> np.ndarray:
+    return np.cumsum(fields[:, STEP], dtype=np.int32)
 
 
 def transpose(fields: np.ndarray, semitones: int) -> np.ndarray:

@@ -14,7 +14,12 @@ from stages.music import encoding
 from stages.music.encoding import KEYS, PITCH
 
 NO_NOTE = KEYS  # stands in the pitch column of what is not a note: before a piece begins and after it ends
-COLUMNS = 4 + encoding.RECENT
+
+# A row's columns: a note's four fields (music.encoding), then what can be told of the past at its onset.
+REMAINING = slice(4, 4 + encoding.RECENT)  # encoding.remaining
+ELAPSED = slice(REMAINING.stop, REMAINING.stop + encoding.RECENT)  # encoding.elapsed
+KEYBOARD = slice(ELAPSED.stop, ELAPSED.stop + 4 * KEYS)  # encoding.keyboard, plane after plane
+COLUMNS = KEYBOARD.stop
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,8 @@ class Piece:
 class Windows:
     """One step of all lanes.
 
-    rows: int32, shape (lanes, 1 + window + lookahead, COLUMNS): the note before the window, the window, and what comes
-        after it; a row is a note's four fields and its `encoding.remaining`.
+    rows: int16, shape (lanes, 1 + window + lookahead, COLUMNS): the note before the window, the window, and what comes
+        after it.
     reset: bool, shape (lanes,): the window begins a piece.
     piece: int, shape (lanes,): the piece's key, -1 for a lane that has run out of pieces.
     """
@@ -42,15 +47,21 @@ class Windows:
 
 
 def rows_of(fields: np.ndarray) -> np.ndarray:
-    """The rows of whole fields, shape (notes, COLUMNS), int32."""
-    return np.concatenate([fields, encoding.remaining(fields)], axis=1)
+    """The rows of whole fields, shape (notes, COLUMNS), int16."""
+    rows = np.empty((len(fields), COLUMNS), np.int16)
+    rows[:, :4] = fields
+    rows[:, REMAINING] = encoding.remaining(fields)
+    rows[:, ELAPSED] = encoding.elapsed(fields)
+    rows[:, KEYBOARD] = encoding.keyboard(fields).reshape(len(fields), 4 * KEYS)
+    return rows
 
 
 def pads(shape: tuple[int, ...]) -> np.ndarray:
-    """Rows that are no notes, shape (*shape, COLUMNS), int32."""
-    rows = np.zeros((*shape, COLUMNS), np.int32)
+    """Rows that are no notes, shape (*shape, COLUMNS), int16."""
+    rows = np.zeros((*shape, COLUMNS), np.int16)
     rows[..., PITCH] = NO_NOTE
-    rows[..., 4:] = -1
+    rows[..., REMAINING] = rows[..., ELAPSED] = -1
+    rows[..., KEYBOARD] = encoding.UNTOUCHED.ravel()
     return rows
 
 
@@ -131,10 +142,10 @@ def training_batches(
 
     pieces: for each piece, its fields for a given stretch of time (`encoding.encode`); lengths: their notes.
     Every pass reads the pieces in a new order, each transposed by up to `transpose` semitones and stretched in time by
-    up to the share `stretch`. Gaps are drawn from 1..longest_gap with probability proportional to 1/gap.
+    up to the share `stretch`. Gaps are drawn from 1..longest_gap with probability proportional to 1/sqrt(gap).
 
-    A batch is {"rows": see Windows, "reset": bool (streams,), "gap": int32 (infill_streams,)}; the first
-    `infill_streams` lanes are those that also learn to fill in.
+    A batch is {"rows": see Windows, "reset": bool (streams,), "gap": int32 (infill_streams,)}, a gap for each of the
+    streams that also learn to fill in.
     """
 
     def order() -> Iterator[Piece]:
@@ -149,7 +160,7 @@ def training_batches(
         return encoding.transpose(fields, int(random.integers(low, high + 1)))
 
     gaps = np.arange(1, longest_gap + 1)
-    likely = 1 / gaps / np.sum(1 / gaps)
+    likely = gaps**-0.5 / np.sum(gaps**-0.5)
     offsets = np.random.default_rng((seed, 2)).random(streams)
     steps = windows(order(), streams, window, longest_gap, skip, lambda lane: offsets[lane])
     for step, batch in enumerate(steps, start=skip):

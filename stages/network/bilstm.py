@@ -3,8 +3,9 @@
     p(note t | past, future) = p(step) p(pitch | step) p(duration | step, pitch) p(velocity | step, pitch, duration)
 
 where the past are the notes before t and the future those from t + k on. The gap k is told to the network; k = 0
-stands for "no known future". The durations' distribution is a mixture: bins of cells (music.encoding), and "ends
-together with one of the RECENT notes before, give or take a cell", evaluated exactly: it sums to one over cells.
+stands for "no known future". Beside what the LSTMs remember, each head is shown what bears on its field (see
+network.features). The durations' distribution is a mixture: bins of cells (music.encoding), and "ends together with one
+of the RECENT notes before, give or take a cell", evaluated exactly: it sums to one over cells.
 
 Written in keras.ops alone, so any Keras backend runs it. Arrays called `rows` are integers of shape
 (batch, notes, COLUMNS) as network.batches makes them.
@@ -21,13 +22,24 @@ import numpy as np
 from keras import layers, ops
 
 from stages.music import encoding
-from stages.music.encoding import DURATION, DURATION_BINS, KEYS, PITCH, RECENT, STEP, STEP_BINS, VELOCITIES, VELOCITY
+from stages.music.encoding import (
+    DURATION,
+    DURATION_BINS,
+    KEYS,
+    PITCH,
+    RECENT,
+    STEP,
+    STEP_BINS,
+    VELOCITIES,
+    VELOCITY,
+)
 from stages.music.errors import InputError
-from stages.network.batches import NO_NOTE
+from stages.network import features
+from stages.network.batches import NO_NOTE, REMAINING
+from stages.network.recurrence import LSTM
 
 NEAR = (-1, 0, 1)  # cells by which an end may miss the end of an earlier note and still count as "together"
 POINTERS = RECENT * len(NEAR)
-INPUT_WIDTHS = {"step": 64, "pitch": 64, "duration": 48, "velocity": 16}
 _IMPOSSIBLE = -1e9  # a logit; softmax gives it exactly nought
 
 _STEP_LOG_WIDTHS = np.log(encoding.STEP_WIDTHS).astype(np.float32)
@@ -39,149 +51,130 @@ class BiLSTM(keras.Model):
     """A pianist that continues and fills in.
 
     units: width of each LSTM; trunk: of the layer that joins past and future; head: of each field's head;
-    longest_gap: the largest gap k it can be told.
+    longest_gap: the largest gap k it can be told; pointers: whether durations may point at the ends of earlier notes.
     """
 
-    def __init__(self, units: int, trunk: int, head: int, longest_gap: int, **kwargs) -> None:
+    def __init__(self, units: int, trunk: int, head: int, longest_gap: int, pointers: bool = True, **kwargs) -> None:
         super().__init__(**kwargs)
         self.units, self.trunk, self.head, self.longest_gap = units, trunk, head, longest_gap
+        self.pointers = pointers
         policy = {"dtype": self.dtype_policy}
 
-        def table(entries: int, width: int, name: str) -> layers.Embedding:
-            layer = layers.Embedding(entries, width, name=name, **policy)
-            layer.build(None)
+        def lstm(name: str) -> LSTM:
+            layer = LSTM(units, name=name, **policy)
+            layer.build((None, None, features.NOTE))
             return layer
 
-        def dense(inputs: int, width: int, name: str, bias: bool = True, **more) -> layers.Dense:
+        def dense(inputs: int, width: int, name: str, bias: bool = False, **more) -> layers.Dense:
             layer = layers.Dense(width, use_bias=bias, name=name, **(policy | more))
             layer.build((None, inputs))
             return layer
 
-        widths = INPUT_WIDTHS
-        self.read_step = table(STEP_BINS, widths["step"], "read_step")
-        self.read_pitch = table(KEYS + 1, widths["pitch"], "read_pitch")  # the last for NO_NOTE
-        self.read_duration = table(DURATION_BINS, widths["duration"], "read_duration")
-        self.read_velocity = table(VELOCITIES, widths["velocity"], "read_velocity")
-        inputs = sum(widths.values()) + 2 * RECENT
-        self.forward_lstm = layers.LSTM(units, return_sequences=True, return_state=True, name="forward", **policy)
-        self.backward_lstm = layers.LSTM(units, return_sequences=True, name="backward", **policy)
-        self.forward_lstm.build((None, None, inputs))
-        self.backward_lstm.build((None, None, inputs))
+        def logits(width: int, name: str) -> layers.Dense:
+            return dense(head, width, f"{name}_logits", bias=True, dtype="float32")
 
-        self.from_past = dense(units, trunk, "from_past")
-        self.from_future = dense(units, trunk, "from_future", bias=False)
-        self.from_gap = table(longest_gap + 1, trunk, "from_gap")
+        self.forward_lstm = lstm("forward")
+        self.backward_lstm = lstm("backward")
 
-        # The fields that a head sees beside the trunk enter it as sums, so each is one lookup in a table that holds
-        # a part for every head still to come.
-        self.head_trunk = dense(trunk, 4 * head, "head_trunk")
-        self.head_step = table(STEP_BINS, 3 * head, "head_step")
-        self.head_pitch = table(KEYS, 2 * head, "head_pitch")
-        self.head_duration = table(DURATION_BINS, head, "head_duration")
-        self.head_remaining = dense(2 * RECENT, 2 * head, "head_remaining", bias=False)
-        logits = {"dtype": "float32"}
-        self.step_logits = dense(head, STEP_BINS, "step_logits", **logits)
-        self.pitch_logits = dense(head, KEYS, "pitch_logits", **logits)
-        self.duration_logits = dense(head, DURATION_BINS + POINTERS, "duration_logits", **logits)
-        self.velocity_logits = dense(head, VELOCITIES, "velocity_logits", **logits)
+        self.from_past = dense(units, trunk, "from_past", bias=True)
+        self.from_last = dense(features.NOTE, trunk, "from_last")  # spares the LSTM carrying the last note itself
+        self.from_future = dense(units, trunk, "from_future")
+        # By how much the future counts, a factor less one, and what to add: the farther off, the less it says.
+        self.from_gap = layers.Embedding(longest_gap + 1, 2 * trunk, name="from_gap", **policy)
+        self.from_gap.build(None)
+
+        # What a head sees beside the trunk, the fields before its own among it, enters as sums.
+        self.to_heads = dense(trunk, 4 * head, "to_heads", bias=True)
+        self.step_rhythm = dense(features.RHYTHM, head, "step_rhythm")
+        self.pitch_note = dense(features.BEFORE_PITCH, head, "pitch_note")
+        self.pitch_keys = dense(features.KEYS_HEARD, head, "pitch_keys")
+        self.duration_note = dense(features.BEFORE_DURATION, head, "duration_note")
+        self.duration_rhythm = dense(features.RHYTHM, head, "duration_rhythm")
+        self.duration_keys = dense(features.NEIGHBOURS, head, "duration_keys")
+        self.velocity_note = dense(features.BEFORE_VELOCITY, head, "velocity_note")
+        self.velocity_keys = dense(features.NEIGHBOURS, head, "velocity_keys")
+        self.step_logits = logits(STEP_BINS, "step")
+        self.pitch_logits = logits(KEYS, "pitch")
+        self.duration_logits = logits(DURATION_BINS + POINTERS, "duration")
+        self.velocity_logits = logits(VELOCITIES, "velocity")
         self.built = True
 
     def get_config(self) -> dict:
         """What makes the same network again; its precision is not part of it."""
-        return {"units": self.units, "trunk": self.trunk, "head": self.head, "longest_gap": self.longest_gap}
+        return {name: getattr(self, name) for name in ("units", "trunk", "head", "longest_gap", "pointers")}
 
     def call(self, rows):
         """Nats of each field of each note, shape (batch, notes - 1, 4), every row read as one piece's continuation."""
         past, _ = self.past(rows[:, :-1], None)
-        return self.nats(self.context(past), rows)
+        return self.nats(self.context(past, rows[:, :-1]), rows)
 
     # -- reading
-
-    def _read(self, rows):
-        step, duration = _step_bin(rows[..., STEP]), _duration_bin(rows[..., DURATION])
-        return ops.concatenate(
-            [
-                self.read_step(step),
-                self.read_pitch(rows[..., PITCH]),
-                self.read_duration(duration),
-                self.read_velocity(rows[..., VELOCITY]),
-                ops.cast(_times(rows[..., 4:]), self.compute_dtype),
-            ],
-            axis=-1,
-        )
 
     def past(self, rows, state):
         """Read on from `state`, two arrays of shape (batch, units), or None at a piece's beginning.
 
         Returns the outputs after each row, shape (batch, notes, units), and the new state.
         """
-        outputs, *state = self.forward_lstm(self._read(rows), initial_state=state)
-        return outputs, state
+        return self.forward_lstm(features.note(rows), state)
 
     def past_step(self, row, state):
         """`past` for a single note: row of shape (batch, COLUMNS); returns (batch, units) and the new state."""
-        return self.forward_lstm.cell(self._read(row), state)
+        state = self.forward_lstm.step(features.note(row), state)
+        return state[0], state
 
     def future(self, rows):
         """Read from the end; output i, of shape (batch, notes, units), has seen rows i and all after it.
 
         Pads are not read: where the piece has ended, the output is nought.
         """
-        notes = ops.flip(rows[..., PITCH] < NO_NOTE, axis=1)
-        return ops.flip(self.backward_lstm(ops.flip(self._read(rows), axis=1), mask=notes), axis=1)
+        rows = ops.flip(rows, axis=1)
+        outputs, _ = self.backward_lstm(features.note(rows), absent=rows[..., PITCH] == NO_NOTE)
+        return ops.flip(outputs, axis=1)
 
-    def context(self, past, future=None, gap=None):
-        """Join past and future, shape (..., units) each, and the gap between them, integers of shape (...).
+    def context(self, past, last, future=None, gap=None):
+        """What the heads of the notes after `last` are told: four arrays of shape (..., head), one for each field.
 
-        Without a future it is the context of a continuation. Shape (..., 4 * head), a part for each field's head.
+        past, future: what the LSTMs made of either side, shape (..., units); last: the past's last rows,
+        (..., COLUMNS); gap: integers of shape (...). Without a future it is the context of a continuation.
         """
-        joined = self.from_past(past)
-        if future is None:
-            joined = joined + self.from_gap(ops.zeros((1,), "int32"))
-        else:
-            joined = joined + self.from_future(future) + self.from_gap(gap)
-        return self.head_trunk(ops.gelu(joined))
+        joined = self.from_past(past) + self.from_last(features.note(last))
+        factor, shift = ops.split(self.from_gap(ops.zeros((1,), "int32") if gap is None else gap), 2, axis=-1)
+        joined = joined + shift
+        if future is not None:
+            joined = joined + self.from_future(future) * (1 + factor)
+        step, pitch, duration, velocity = ops.split(self.to_heads(ops.gelu(joined)), 4, axis=-1)
+        return step + self.step_rhythm(features.rhythm_after(last)), pitch, duration, velocity
 
-    # -- the heads: log-probabilities, normalised, of shape (..., choices)
+    # -- the heads: log-probabilities, normalised, of shape (..., choices). `rows` are those of the notes in question;
+    # a head looks at nothing in them that is drawn later than its field.
 
     def step(self, context):
         """Of the step bins."""
-        return ops.log_softmax(self.step_logits(ops.gelu(context[..., : self.head])))
+        return ops.log_softmax(self.step_logits(ops.gelu(context[STEP])))
 
-    def pitch(self, context, step, before):
-        """Of the keys, given the step in cells and the key struck before; within a cell notes go up in pitch."""
-        hidden = context[..., self.head : 2 * self.head] + self.head_step(_step_bin(step))[..., : self.head]
-        logits = self.pitch_logits(ops.gelu(hidden))
-        together = (step == 0) & (before < NO_NOTE)
-        out_of_order = together[..., None] & (ops.arange(KEYS) < before[..., None])
+    def pitch(self, context, rows, before):
+        """Of the keys, given the key struck before, integers of shape (...); within a cell notes go up in pitch."""
+        seen = self.pitch_note(features.note(rows)[..., : features.BEFORE_PITCH])
+        seen = seen + self.pitch_keys(features.keys_heard(rows))
+        logits = self.pitch_logits(ops.gelu(context[PITCH] + seen))
+        together = (rows[..., STEP] == 0) & (before < NO_NOTE)
+        out_of_order = together[..., None] & (ops.arange(KEYS) < ops.cast(before, "int32")[..., None])
         return ops.log_softmax(ops.where(out_of_order, _IMPOSSIBLE, logits))
 
-    def duration(self, context, step, pitch, remaining):
+    def duration(self, context, rows):
         """Of the duration bins, then the pointers: for each of NEAR, the RECENT notes' ends."""
-        hidden = (
-            context[..., 2 * self.head : 3 * self.head]
-            + self.head_step(_step_bin(step))[..., self.head : 2 * self.head]
-            + self.head_pitch(pitch)[..., : self.head]
-            + self.head_remaining(_times(remaining))[..., : self.head]
-        )
-        logits = self.duration_logits(ops.gelu(hidden))
-        pointed = pointed_cells(remaining)
-        possible = (pointed >= 1) & (pointed <= encoding.DURATION_CELLS)
-        logits = ops.concatenate(
-            [logits[..., :DURATION_BINS], ops.where(possible, logits[..., DURATION_BINS:], _IMPOSSIBLE)], axis=-1
-        )
-        return ops.log_softmax(logits)
+        seen = self.duration_note(features.note(rows)[..., : features.BEFORE_DURATION])
+        seen = seen + self.duration_rhythm(features.rhythm(rows)) + self.duration_keys(features.neighbours(rows))
+        bins, pointers = ops.split(self.duration_logits(ops.gelu(context[DURATION] + seen)), [DURATION_BINS], axis=-1)
+        pointed = pointed_cells(rows)
+        possible = (pointed >= 1) & (pointed <= encoding.DURATION_CELLS) & self.pointers
+        return ops.log_softmax(ops.concatenate([bins, ops.where(possible, pointers, _IMPOSSIBLE)], axis=-1))
 
-    def velocity(self, context, step, pitch, duration, remaining):
+    def velocity(self, context, rows):
         """Of the velocity bins."""
-        hidden = (
-            context[..., 3 * self.head :]
-            + self.head_step(_step_bin(step))[..., 2 * self.head :]
-            + self.head_pitch(pitch)[..., self.head :]
-            + self.head_duration(_duration_bin(duration))
-            + self.head_remaining(_times(remaining))[..., self.head :]
-        )
-        return ops.log_softmax(self.velocity_logits(ops.gelu(hidden)))
+        seen = self.velocity_note(features.note(rows)[..., : features.BEFORE_VELOCITY])
+        seen = seen + self.velocity_keys(features.neighbours(rows))
+        return ops.log_softmax(self.velocity_logits(ops.gelu(context[VELOCITY] + seen)))
 
     def nats(self, context, rows):
         """Negative log-likelihood on the grid of each note and field, float32, shape (batch, notes, 4); 0 for pads.
@@ -189,25 +182,26 @@ class BiLSTM(keras.Model):
         rows: one more than the contexts, shape (batch, 1 + notes, COLUMNS): the note before the first, then the notes.
         """
         before, rows = rows[:, :-1], rows[:, 1:]
-        notes = rows[..., PITCH] < NO_NOTE
-        step, duration, velocity = rows[..., STEP], rows[..., DURATION], rows[..., VELOCITY]
-        pitch = ops.where(notes, rows[..., PITCH], KEYS - 1)
-        remaining = rows[..., 4:]
+        step, pitch, duration, velocity = (ops.cast(rows[..., field], "int32") for field in range(4))
+        of_step = self.step(context) - _STEP_LOG_WIDTHS
+        bins, pointers = ops.split(self.duration(context, rows), [DURATION_BINS], axis=-1)
+        binned = _pick(bins - _DURATION_LOG_WIDTHS, features.duration_bin(duration))
+        pointed = ops.where(pointed_cells(rows) == duration[..., None], pointers, _IMPOSSIBLE)
+        nats = -ops.stack(
+            [
+                _pick(of_step, features.step_bin(step)),
+                _pick(self.pitch(context, rows, before[..., PITCH]), pitch),
+                ops.logsumexp(ops.concatenate([binned[..., None], pointed], axis=-1), axis=-1),
+                _pick(self.velocity(context, rows), velocity),
+            ],
+            axis=-1,
+        )
+        return ops.where((pitch < NO_NOTE)[..., None], nats, 0.0)
 
-        step_bin, duration_bin = _step_bin(step), _duration_bin(duration)
-        of_step = _pick(self.step(context), step_bin) - ops.take(_STEP_LOG_WIDTHS, step_bin)
-        of_pitch = _pick(self.pitch(context, step, before[..., PITCH]), pitch)
-        choices = self.duration(context, step, pitch, remaining)
-        binned = _pick(choices, duration_bin) - ops.take(_DURATION_LOG_WIDTHS, duration_bin)
-        pointed = ops.where(pointed_cells(remaining) == duration[..., None], choices[..., DURATION_BINS:], _IMPOSSIBLE)
-        of_duration = ops.logsumexp(ops.concatenate([binned[..., None], pointed], axis=-1), axis=-1)
-        of_velocity = _pick(self.velocity(context, step, pitch, duration, remaining), velocity)
-        nats = -ops.stack([of_step, of_pitch, of_duration, of_velocity], axis=-1)
-        return ops.where(notes[..., None], nats, 0.0)
 
-
-def pointed_cells(remaining):
-    """The duration, in cells, that each pointer stands for: for each of NEAR in turn, the RECENT notes before."""
+def pointed_cells(rows):
+    """The duration, in cells, that each pointer of a note stands for: for each of NEAR, the RECENT notes before."""
+    remaining = ops.cast(rows[..., REMAINING], "int32")
     return ops.concatenate([remaining + near for near in NEAR], axis=-1)
 
 
@@ -253,20 +247,7 @@ def load(path: Path) -> BiLSTM:
     return network
 
 
-def _step_bin(cells):
-    return ops.take(encoding.STEP_BIN, cells)
-
-
-def _duration_bin(cells):
-    return ops.take(encoding.DURATION_BIN, cells)
-
-
-def _times(remaining):
-    # Logarithms put ends soon and ends late on one scale; the flags tell an end now from no note at all.
-    sounding = ops.cast(remaining >= 0, "float32")
-    scaled = ops.log1p(ops.cast(ops.maximum(remaining, 0), "float32")) / float(np.log(encoding.DURATION_CELLS))
-    return ops.concatenate([scaled, sounding], axis=-1)
-
-
 def _pick(log_probabilities, choice):
-    return ops.squeeze(ops.take_along_axis(log_probabilities, choice[..., None], axis=-1), axis=-1)
+    # A sum over ones and noughts, since its gradient, unlike a gather's, is not scattered.
+    chosen = ops.one_hot(choice, log_probabilities.shape[-1], dtype="bool")
+    return ops.sum(ops.where(chosen, log_probabilities, 0.0), axis=-1)

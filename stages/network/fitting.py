@@ -1,6 +1,10 @@
 """Training: the loss, the schedule, when to stop, and how to go on after an interruption."""
 
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,10 +14,19 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from stages.network.batches import NO_NOTE, PITCH
+from stages.music.encoding import FIELDS, PITCH
+from stages.network.batches import NO_NOTE
 from stages.network.bilstm import BiLSTM
+from stages.network.muon import Muon
 
 Batches = Iterator[dict[str, np.ndarray]]
+
+# Parts of a batch that are worked on side by side: one for each core of the machine that the default settings are for.
+# It is no setting, and not the machine's number of cores, since the order of sums, and so the last bits, depend on it.
+SHARDS = 2
+CHECKPOINT_SECONDS = 60  # between checkpoints, which take a tenth of a second
+# What a batch comes to: nats of all notes foretold from the past, and how many; the same of those filled in.
+SUMS = ("continuing_nats", "continuing_notes", "infilling_nats", "infilling_notes")
 
 
 @dataclass(frozen=True)
@@ -30,13 +43,15 @@ class Schedule:
 
 @dataclass
 class Progress:
-    """Where training stands after an epoch.
+    """Where training stands after an update.
 
-    history: a dict an epoch, with the columns of reports/loss.csv.
+    sums: of the current epoch so far, in the order of SUMS; history: a dict for each epoch that has ended, with the
+    columns of reports/loss.csv.
     """
 
     step: int = 0
     notes: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0] * len(SUMS))
     best_epoch: int = 0
     best_loss: float = float("inf")
     history: list[dict[str, float]] = field(default_factory=list)
@@ -46,77 +61,91 @@ class Learner(keras.Model):
     """`network` with what training adds to it: each stream's carried state and the two losses.
 
     A batch is one of `batches.training_batches`. The loss is the mean, in nats a note, over all notes of the batch
-    foretold from the past, and once more over those of the infilling streams foretold from both sides.
+    foretold from the past, and once more over those of the infilling streams foretold from both sides. carry: whether
+    streams go on from the state they had, or forget it with every window; last_only: whether only a window's last note
+    is foretold, as is usual where a window is one example.
+
+    The streams are worked on in SHARDS parts that do not wait for each other.
     """
 
-    def __init__(self, network: BiLSTM, streams: int) -> None:
+    def __init__(self, network: BiLSTM, streams: int, carry: bool = True, last_only: bool = False) -> None:
         super().__init__(dtype=network.dtype_policy, name="learner")
-        self.network = network
+        self.network, self.carry, self.last_only = network, carry, last_only
         self.carried = self.add_weight(
             shape=(2, streams, network.units), initializer="zeros", trainable=False, dtype="float32", name="carried"
         )
-        self.continuing = keras.metrics.Mean(name="continuing")
-        self.infilling = keras.metrics.Mean(name="infilling")
+        self.sums = [keras.metrics.Sum(name=name) for name in SUMS]
         self.built = True
 
     def call(self, x):
-        """Sums and counts of both losses: nats foretold from the past, its notes; nats of filling in, its notes."""
+        """The SUMS of a batch."""
         rows, gap = x["rows"], x["gap"]
-        infill_streams, longest_gap = ops.shape(gap)[0], self.network.longest_gap
-        window = ops.shape(rows)[1] - 1 - longest_gap
+        state = ops.where(x["reset"][:, None], 0.0, self.carried) if self.carry else ops.zeros_like(self.carried)
+        streams, infill_streams = rows.shape[0], gap.shape[0]
+        states, sums = [], []
+        for shard in range(SHARDS):
+            part, filling = (slice(n * shard // SHARDS, n * (shard + 1) // SHARDS) for n in (streams, infill_streams))
+            if part.start < part.stop:
+                after, found = self._shard(rows[part], state[:, part], gap[filling])
+                states.append(after)
+                sums.append(found)
+        self.carried.assign(ops.concatenate(states, axis=1))
+        return [sum(parts) for parts in zip(*sums, strict=True)]
 
+    def _shard(self, rows, state, gap):
+        infill_streams, longest_gap = gap.shape[0], self.network.longest_gap
+        window = rows.shape[1] - 1 - longest_gap
         inside = rows[:, : 1 + window]
-        state = ops.where(x["reset"][:, None], 0.0, self.carried)
-        past, state = self.network.past(
-            inside[:, :-1], [ops.cast(part, self.compute_dtype) for part in (state[0], state[1])]
-        )
-        self.carried.assign(ops.cast(ops.stack(state), "float32"))
-        sounding = ops.cast(inside[:, 1:, PITCH] < NO_NOTE, "float32")
-        continuing = ops.sum(self.network.nats(self.network.context(past), inside))
+        past, state = self.network.past(inside[:, :-1], (state[0], state[1]))
+        state = ops.stack([ops.cast(part, "float32") for part in state])
+        at = window - 1 if self.last_only else 0
+        past, inside = past[:, at:], inside[:, at:]
+        notes = ops.sum(ops.cast(inside[:, 1:, PITCH] < NO_NOTE, "float32"), axis=1)
+        continuing = ops.sum(self.network.nats(self.network.context(past, inside[:, :-1]), inside))
         if not infill_streams:
-            return continuing, ops.sum(sounding), ops.zeros(()), ops.zeros(())
+            return state, (continuing, ops.sum(notes), ops.zeros(()), ops.zeros(()))
 
         future = self.network.future(rows[:infill_streams, 1:])
         # Note i of a window sees the future from i + gap on.
-        at = ops.arange(window)[None, :] + gap[:, None]
-        at = at + ops.arange(infill_streams)[:, None] * (window + longest_gap)
-        future = ops.take(ops.reshape(future, (-1, self.network.units)), at, axis=0)
-        context = self.network.context(past[:infill_streams], future, gap[:, None])
-        infilling = ops.sum(self.network.nats(context, inside[:infill_streams]))
-        return continuing, ops.sum(sounding), infilling, ops.sum(sounding[:infill_streams])
+        place = ops.arange(at, window)[None, :] + gap[:, None]
+        place = place + ops.arange(infill_streams)[:, None] * (window + longest_gap)
+        future = ops.take(ops.reshape(future, (-1, self.network.units)), place, axis=0)
+        past, inside = past[:infill_streams], inside[:infill_streams]
+        context = self.network.context(past, inside[:, :-1], future, gap[:, None])
+        infilling = ops.sum(self.network.nats(context, inside))
+        return state, (continuing, ops.sum(notes), infilling, ops.sum(notes[:infill_streams]))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Nats a note, over both kinds of notes."""
+        for metric, value in zip(self.sums, y_pred, strict=True):
+            metric.update_state(value)
         continuing, notes, infilling, infilled = y_pred
-        self.continuing.update_state(continuing / ops.maximum(notes, 1), notes)
-        self.infilling.update_state(infilling / ops.maximum(infilled, 1), infilled)
         return (continuing + infilling) / ops.maximum(notes + infilled, 1)
 
 
 def fit(
-    network: BiLSTM,
+    learner: Learner,
     batches: Callable[[int], Batches],
-    streams: int,
     validate: Callable[[], dict[str, float] | None],
     schedule: Schedule,
     checkpoint: "Checkpoint",
 ) -> Progress:
-    """Train `network` and leave it with the weights of its best epoch.
+    """Train and leave the learner's network with the weights of its best epoch.
 
-    batches: for a number of steps to leave out, the batches from there on.
+    batches: for a number of updates to leave out, the batches from there on.
     validate: after each epoch; nats a note as {"total", "step", ...}, or None when there is nothing to validate on:
         then the training loss decides which epoch is best.
-    checkpoint: read at the start, to go on where an interrupted run was, and written after each epoch.
+    checkpoint: read at the start, to go on where an interrupted run was, and written now and then, after each epoch,
+        and when the process is asked to end.
 
-    Raises FloatingPointError when the loss is no longer a number.
+    Raises FloatingPointError when the loss is no longer a number, KeyboardInterrupt when asked to end.
     """
-    total = schedule.epochs * schedule.steps_per_epoch
+    network, total = learner.network, schedule.epochs * schedule.steps_per_epoch
     warmup = min(schedule.warmup_steps, total - 1)
     rate = keras.optimizers.schedules.CosineDecay(
         schedule.learning_rate / (warmup + 1), total - warmup, warmup_target=schedule.learning_rate, warmup_steps=warmup
     )
-    learner = Learner(network, streams)
-    learner.compile(keras.optimizers.Adam(rate, global_clipnorm=schedule.clip_norm), jit_compile=False)
+    learner.compile(Muon(rate, global_clipnorm=schedule.clip_norm), jit_compile=False)
     learner.optimizer.build(learner.trainable_variables)
     best = network.get_weights()
 
@@ -126,51 +155,94 @@ def fit(
         for variable, value in zip(_variables(learner), current, strict=True):
             variable.assign(value)
 
-    supply = batches(progress.step)
-    with tqdm(total=total, initial=progress.step, desc="train", unit="step") as bar:
+    def save() -> None:
+        checkpoint.write(progress, [ops.convert_to_numpy(variable) for variable in _variables(learner)], best)
+
+    supply, saved_at = batches(progress.step), time.monotonic()
+    with _Bar(progress, total) as bar, _Ending() as ending:
         while progress.step < total and len(progress.history) - progress.best_epoch < schedule.patience:
-            sums, counts = np.zeros(2), np.zeros(2)  # of the epoch: going on from the past, filling in
-            for _ in range(schedule.steps_per_epoch):
-                batch = next(supply)
-                logs = learner.train_on_batch(batch, return_dict=True)
-                notes = (batch["rows"][:, 1 : -network.longest_gap, PITCH] < NO_NOTE).sum(axis=1)
-                count = np.array([notes.sum(), notes[: len(batch["gap"])].sum()])
-                sums += count * [logs["continuing"], logs["infilling"]]
-                counts += count
-                bar.update()
-                bar.set_postfix_str(f"loss {sums[0] / counts[0]:.3f}", refresh=False)
-            progress.step += schedule.steps_per_epoch
-            progress.notes += int(counts[0])
-            if not np.isfinite(sums).all():
-                raise FloatingPointError(f"the loss is no longer a number at step {progress.step}")
-            losses = np.divide(sums, counts, out=np.full(2, np.nan), where=counts > 0)
-            row, loss = _row(progress, losses, float(learner.optimizer.learning_rate), validate())
-            progress.history.append(row)
-            if loss < progress.best_loss:
-                progress.best_epoch, progress.best_loss, best = len(progress.history), loss, network.get_weights()
-            bar.write(
-                f"epoch {row['epoch']}: loss {row['loss']:.3f}, validation {row['validation_loss']:.3f} nats a note"
-            )
-            checkpoint.write(progress, [ops.convert_to_numpy(variable) for variable in _variables(learner)], best)
+            batch = next(supply)
+            logs = learner.train_on_batch(batch, return_dict=True)
+            progress.step += 1
+            progress.sums = [before + float(logs[name]) for before, name in zip(progress.sums, SUMS, strict=True)]
+            bar.show(progress, batch["rows"].shape[0] * (batch["rows"].shape[1] - 1 - network.longest_gap))
+            if not np.isfinite(progress.sums).all():
+                raise FloatingPointError(f"the loss is no longer a number after {progress.step} updates")
+            if epoch_ends := progress.step % schedule.steps_per_epoch == 0:
+                if _end_epoch(progress, float(learner.optimizer.learning_rate), validate()):
+                    best = network.get_weights()
+                bar.tell(progress.history[-1])
+            if epoch_ends or ending.asked or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                save()
+                saved_at = time.monotonic()
+            if ending.asked:
+                bar.write(f"asked to end after update {progress.step}; the same command goes on from there")
+                raise KeyboardInterrupt
     network.set_weights(best)
     return progress
 
 
-def _row(
-    progress: Progress, losses: np.ndarray, rate: float, validation: dict[str, float] | None
-) -> tuple[dict, float]:
-    # The epoch's row of the history, and the loss that decides which epoch is best.
-    loss, infill = map(float, losses)
-    fields = {name: float("nan") for name in ("total", "step", "pitch", "duration", "velocity")} | (validation or {})
+def _end_epoch(progress: Progress, rate: float, validation: dict[str, float] | None) -> bool:
+    # Add the epoch to the history; True when it is the best so far.
+    sums, progress.sums = progress.sums, [0.0] * len(SUMS)
+    progress.notes += int(sums[1])
     row = {
         "epoch": len(progress.history) + 1,
         "learning_rate": rate,
         "notes": progress.notes,
-        "loss": loss,
-        "infill_loss": infill,
+        "loss": sums[0] / max(sums[1], 1),
+        "infill_loss": sums[2] / sums[3] if sums[3] else float("nan"),
     }
+    fields = {name: float("nan") for name in ("total", *FIELDS)} | (validation or {})
     row |= {f"validation_{'loss' if name == 'total' else name}": value for name, value in fields.items()}
-    return row, fields["total"] if validation else loss
+    progress.history.append(row)
+    loss = fields["total"] if validation else row["loss"]
+    if not loss < progress.best_loss:
+        return False
+    progress.best_epoch, progress.best_loss = len(progress.history), loss
+    return True
+
+
+class _Bar(tqdm):
+    # Counts places for notes, so that it shows how many are read a second.
+    def __init__(self, progress: Progress, total: int) -> None:
+        super().__init__(desc="train", unit=" notes", unit_scale=True)
+        self.updates, self.begun = total, progress.step
+
+    def show(self, progress: Progress, places: int) -> None:
+        if self.total is None:
+            self.total, self.initial = self.updates * places, self.begun * places
+            self.n = self.last_print_n = self.initial
+        self.set_postfix_str(f"loss {progress.sums[0] / max(progress.sums[1], 1):.3f}", refresh=False)
+        self.update(places)
+
+    def tell(self, epoch: dict[str, float]) -> None:
+        self.write(
+            f"epoch {epoch['epoch']}: loss {epoch['loss']:.3f}, validation {epoch['validation_loss']:.3f} nats a note"
+        )
+
+
+class _Ending:
+    # Between two updates training can end without loss; inside one the weights are neither old nor new. So Ctrl-C and a
+    # request to terminate are noted, and heeded when the update is done; a second one ends at once.
+    def __init__(self) -> None:
+        self.asked = False
+        self._handlers: dict[int, object] = {}
+
+    def __enter__(self) -> "_Ending":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _note(self, *_) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
 
 
 def _variables(learner: Learner) -> list:
@@ -192,16 +264,19 @@ class Checkpoint:
     def write(self, progress: Progress, current: list[np.ndarray], best: list[np.ndarray]) -> None:
         """Save where training stands."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Under a name of this process's own: one whose parent was killed may be writing a last time.
+        part = self.path.with_suffix(f".{os.getpid()}.part")
         about = json.dumps({"fingerprint": self.fingerprint, "progress": asdict(progress)})
         arrays = {f"current_{i:03}": array for i, array in enumerate(current)}
         arrays |= {f"best_{i:03}": array for i, array in enumerate(best)}
-        part = self.path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, about=np.array(about), **arrays)
         part.replace(self.path)
 
     def read(self) -> tuple[Progress, list[np.ndarray], list[np.ndarray]] | None:
         """What `write` saved, or None if there is nothing that fits."""
+        for part in self.path.parent.glob("*.part"):
+            part.unlink(missing_ok=True)
         if not self.path.is_file():
             return None
         try:
@@ -217,7 +292,7 @@ class Checkpoint:
             tqdm.write(f"the checkpoint in {self.path} is of other settings, data or code; training starts anew")
             return None
         progress = Progress(**about["progress"])
-        tqdm.write(f"going on from the checkpoint after epoch {len(progress.history)}")
+        tqdm.write(f"going on from the checkpoint after update {progress.step}, in epoch {len(progress.history) + 1}")
         return progress, current, best
 
     def discard(self) -> None:

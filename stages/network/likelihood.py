@@ -56,13 +56,14 @@ class _Scorer(keras.Model):
         inside = rows[:, : 1 + WINDOW]
         past, state = self.network.past(inside[:, :-1], [state[0], state[1]])
         result = {
-            "state": ops.cast(ops.stack(state), "float32"),
-            "continuation": self.network.nats(self.network.context(past), inside),
+            "state": ops.stack([ops.cast(part, "float32") for part in state]),
+            "continuation": self.network.nats(self.network.context(past, inside[:, :-1]), inside),
         }
         if self.gaps:
             future = self.network.future(rows[:, 1:])
             for gap in self.gaps:
-                context = self.network.context(past, future[:, gap : gap + WINDOW], ops.full((1, 1), gap, "int32"))
+                beyond = future[:, gap : gap + WINDOW]
+                context = self.network.context(past, inside[:, :-1], beyond, ops.full((1, 1), gap, "int32"))
                 result[f"gap_{gap}"] = self.network.nats(context, inside)
         return result
 

@@ -9,9 +9,8 @@ from keras import ops
 from tqdm import tqdm
 
 from stages.music import encoding
-from stages.music.encoding import DURATION, DURATION_BINS, DURATION_CELLS, KEYS, PITCH, STEP
-from stages.network import batches
-from stages.network.batches import NO_NOTE
+from stages.music.encoding import DURATION, DURATION_BINS, DURATION_CELLS, KEYS, PITCH, STEP, VELOCITY
+from stages.network import batches, features
 from stages.network.bilstm import BiLSTM, pointed_cells
 
 CHUNK = 50  # notes drawn by one call of the compiled loop
@@ -44,9 +43,9 @@ class _Player(keras.Model):
             gap, draws = given
             past, state = self.network.past_step(row, state)
             if self.filling:
-                context = self.network.context(past, x["future"], ops.broadcast_to(gap, ops.shape(past)[:1]))
+                context = self.network.context(past, row, x["future"], ops.broadcast_to(gap, ops.shape(past)[:1]))
             else:
-                context = self.network.context(past)
+                context = self.network.context(past, row)
             row = self._note(context, row, draws, taste)
             # Keras' scan on TensorFlow collects as many arrays as it carries.
             return [row, *state], [row, *state]
@@ -61,24 +60,25 @@ class _Player(keras.Model):
         together = ops.where(before[:, PITCH] == KEYS - 1, 0.0, probabilities[:, 0])
         probabilities = ops.concatenate([together[:, None], probabilities[:, 1:]], axis=-1)
         step = _cell(_draw(probabilities, draws[0], *taste), encoding.STEP_EDGES, draws[1])
+        row = features.next_row(before, step)
 
-        left = ops.concatenate([before[:, DURATION, None], before[:, 4:-1]], axis=-1)
-        # -1 stays -1: what has ended, or never was, does not come back.
-        remaining = ops.maximum(left - step[:, None], -1)
-        remaining = ops.where((before[:, PITCH, None] == NO_NOTE) & (ops.arange(encoding.RECENT) == 0), -1, remaining)
-
-        probabilities = ops.exp(network.pitch(context, step, before[:, PITCH]))
+        probabilities = ops.exp(network.pitch(context, row, before[:, PITCH]))
         again = (step == 0)[:, None] & (ops.arange(KEYS) == before[:, PITCH, None])
-        pitch = _draw(ops.where(again, 0.0, probabilities), draws[2], *taste)
+        row = _with(row, PITCH, _draw(ops.where(again, 0.0, probabilities), draws[2], *taste))
 
-        choice = _draw(ops.exp(network.duration(context, step, pitch, remaining)), draws[3], *taste)
+        choice = _draw(ops.exp(network.duration(context, row)), draws[3], *taste)
         binned = _cell(ops.minimum(choice, DURATION_BINS - 1), encoding.DURATION_EDGES, draws[4])
         pointer = ops.maximum(choice - DURATION_BINS, 0)
-        pointed = ops.squeeze(ops.take_along_axis(pointed_cells(remaining), pointer[:, None], axis=-1), axis=-1)
+        pointed = ops.squeeze(ops.take_along_axis(pointed_cells(row), pointer[:, None], axis=-1), axis=-1)
         duration = ops.clip(ops.where(choice < DURATION_BINS, binned, pointed), 1, DURATION_CELLS)
+        row = _with(row, DURATION, duration)
 
-        velocity = _draw(ops.exp(network.velocity(context, step, pitch, duration, remaining)), draws[5], *taste)
-        return ops.concatenate([ops.stack([step, pitch, duration, velocity], axis=-1), remaining], axis=-1)
+        velocity = _draw(ops.exp(network.velocity(context, row)), draws[5], *taste)
+        return _with(row, VELOCITY, velocity)
+
+
+def _with(row, field, value):
+    return ops.concatenate([row[:, :field], value[:, None], row[:, field + 1 :]], axis=-1)
 
 
 def _draw(probabilities, uniform, temperature, top_p):
@@ -189,7 +189,7 @@ def _before(network: BiLSTM, pasts: Sequence[np.ndarray]) -> tuple[np.ndarray, n
         return zip(rows[:, -1], state.transpose(1, 0, 2), strict=True)
 
     read = _read(pasts, reader)
-    return np.stack([row for row, _ in read]), np.stack([state for _, state in read], axis=1)
+    return np.stack([row for row, _ in read]).astype(np.int32), np.stack([state for _, state in read], axis=1)
 
 
 def _after(network: BiLSTM, futures: Sequence[np.ndarray]) -> np.ndarray:
