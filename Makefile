@@ -9,11 +9,25 @@ DEMO_PARAMS := dataset=etudes train.units=128 train.trunk=128 train.head=96 trai
 	train.steps_per_epoch=120 train.learning_rate=0.005 train.warmup_steps=60 train.validation_notes=400 \
 	generate.notes=300 generate.prompt_notes=60 generate.improvisations=3 generate.continuations=2 generate.fillings=1
 
-.PHONY: help setup demo test lint lock clean
+# What each part of the network and of its training is worth: a name and what it changes, every one on equal budget.
+ABLATION_BUDGET := train.epochs=1 train.steps_per_epoch=400 train.warmup_steps=100
+ABLATIONS := whole unidirectional no-carried-state no-release-pointer no-augmentation half-the-units twice-the-units \
+	one-target-a-window float32
+unidirectional := train.infill_share=0
+no-carried-state := train.carry=false
+no-release-pointer := train.pointers=false
+no-augmentation := train.transpose=0 train.stretch=0
+half-the-units := train.units=192
+twice-the-units := train.units=768
+one-target-a-window := train.targets=last train.window=25 train.carry=false
+float32 := train.precision=float32
+
+.PHONY: help setup demo ablations $(ABLATIONS) test lint lock clean
 
 help:
 	@echo "make demo   run the whole pipeline offline on the étude corpus, in $(DEMO)/, and say what to listen to"
 	@echo "make test   run the linter and all tests"
+	@echo "make ablations  train variants of the network on equal, short budgets, as DVC experiments, and compare them"
 	@echo "make setup  create $(VENV) with the locked requirements, and nothing more"
 	@echo "make lock   compile requirements*.in to requirements*.txt with the newest versions that fit"
 	@echo "make clean  remove $(VENV) and $(DEMO)/"
@@ -43,6 +57,16 @@ demo: $(VENV)/requirements
 	@echo "== done. Open in a browser:  $(DEMO)/reports/index.html"
 	@echo "   listen to:               $(DEMO)/reports/audio/improvisation-1.mp3"
 	@echo "   look at:                 $(DEMO)/reports/figures/loss.png, $(DEMO)/reports/figures/distributions.png"
+
+# Each in a temporary copy, as an experiment that DVC keeps: what lies in the workspace stays. Needs the data set of
+# params.yaml, which the first one makes. One of them alone: `make half-the-units`.
+ablations: $(ABLATIONS)
+	@PATH="$(BIN):$$PATH" $(BIN)/dvc exp show --md --no-pager --sort-by reports/training.json:validation_loss.total \
+		--drop '.*' --keep 'Experiment|.*validation_loss.*'
+
+$(ABLATIONS): $(VENV)/requirements
+	PATH="$(BIN):$$PATH" $(BIN)/dvc exp run --temp --force --name $@ \
+		$(foreach param,$(ABLATION_BUDGET) $($@),-S $(param)) train
 
 test: lint
 	@echo "== tests"

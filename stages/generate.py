@@ -25,11 +25,6 @@ def main(params: Settings) -> None:
     network = bilstm.load(MODEL)
     taste = sampling.Taste(params.generate.temperature, params.generate.top_p)
     notes, prompt_notes, gap_notes = params.generate.notes, params.generate.prompt_notes, params.generate.gap_notes
-    if params.generate.fillings and gap_notes > network.longest_gap:
-        raise InputError(
-            f"params.yaml: generate.gap_notes = {gap_notes}: the model fills gaps of up to {network.longest_gap} notes;"
-            " use fewer, or train with a longer train.longest_gap"
-        )
     prompts = _excerpts(params.generate.continuations, prompt_notes, 0)
     gaps = _excerpts(params.generate.fillings, 2 * prompt_notes + gap_notes, len(prompts))
     after = prompt_notes + gap_notes

@@ -112,14 +112,31 @@ def test_fillings_end_where_the_future_begins(network):
     for notes in filled:
         assert notes.shape == (8, 4)
         assert 0 < notes[:, STEP].sum() <= room
-    with pytest.raises(ValueError, match="gaps of up to 8"):
-        sampling.fillings(network, [fields[:20]], [fields[29:]], 9, [room], seed=1)
+
+
+def test_of_a_future_too_far_off_nothing_is_known(network):
+    fields = random_fields(8, 60)
+    one, other = (
+        sampling._play(network, [fields[:20]], [fields[at:]], 12, 1, sampling.DEFAULT, None)[0] for at in (30, 45)
+    )
+    assert (one[:4] == other[:4]).all() and not (one[4:] == other[4:]).all()
+    assert (one[:4] == sampling.continuations(network, [fields[:20]], 4, seed=1)[0]).all()
+
+
+def test_playing_for_a_time_gives_the_notes_that_begin_in_it(network):
+    prompts = [NOTHING, random_fields(1, 9)]
+    long = sampling.continuations(network, prompts, 200, seed=2)
+    timed = sampling.continuations(network, prompts, 10_000, seed=2, cells=500)
+    for notes, expected in zip(timed, long, strict=True):
+        onset = np.cumsum(expected[:, STEP])
+        assert onset[-1] >= 500  # or this would show nothing
+        assert (notes == expected[onset < 500]).all()
 
 
 @pytest.mark.parametrize("cells", [0, 1, 5, 30, 1000])
 def test_squeezing_keeps_the_order_and_fits_the_room(cells):
     fields = random_fields(2, 12)
-    squeezed = sampling._squeeze(fields, cells)
+    squeezed = sampling.squeezed(fields, cells)
     onset = np.cumsum(squeezed[:, STEP])
     assert onset[-1] < max(cells, 1) and onset[0] >= 0 and (squeezed[:, STEP] >= 0).all()
     assert squeezed[:, DURATION].min() >= 1

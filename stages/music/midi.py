@@ -24,7 +24,6 @@ What a file means here, where the standard leaves it open or programs differ:
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -82,7 +81,8 @@ def read_columns(data: bytes) -> dict[str, np.ndarray]:
     if not any(len(track.start) for track in tracks):
         raise MidiError("holds no note that begins and ends, drums aside")
     last = max(track.last for track in tracks)
-    seconds = _clock(score.tempos.numpy(), score.tpq)
+    tempos = score.tempos.numpy()
+    seconds = Clock(tempos["time"], tempos["mspq"], score.tpq).seconds
     if min(track.first for track in tracks) < 0:
         raise MidiError("has times beyond the range of MIDI")
     if seconds(last) > LONGEST:
@@ -203,21 +203,32 @@ def _next_onset(start: np.ndarray, pitch: np.ndarray) -> np.ndarray:
     return following
 
 
-def _clock(tempos: dict[str, np.ndarray], ticks_per_quarter: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Function from ticks to seconds, float64, by the tempo map: microseconds a quarter note `mspq` from `time` on."""
-    begin = np.append(0, tempos["time"].astype(np.int64))
-    tempo = np.append(500_000, tempos["mspq"])
-    if ticks_per_quarter < 1 or begin.min() < 0:
-        raise MidiError("has no ticks, or times beyond the range of MIDI")
-    tick = tempo / (1e6 * ticks_per_quarter)
-    if tick.min() < SHORTEST_TICK:
-        raise MidiError(f"has a tempo of {tempo.min()} microseconds a quarter note")
-    lasting = np.append(np.diff(begin) > 0, True)
-    begin, tick = begin[lasting], tick[lasting]
-    base = np.append(0.0, np.cumsum(np.diff(begin) * tick[:-1]))
+class Clock:
+    """A file's tempo map: from ticks to seconds, float64, and back.
 
-    def seconds(ticks: np.ndarray) -> np.ndarray:
-        section = np.searchsorted(begin, ticks, "right") - 1 if len(begin) > 1 else 0
-        return base[section] + (ticks - begin[section]) * tick[section]
+    time, tempo: the ticks of the tempo messages, in the order in which they count, and their microseconds a quarter
+    note. Raises MidiError where ticks have no length.
+    """
 
-    return seconds
+    def __init__(self, time: np.ndarray, tempo: np.ndarray, ticks_per_quarter: int) -> None:
+        begin = np.append(0, time.astype(np.int64))
+        tempo = np.append(500_000, tempo)
+        if ticks_per_quarter < 1 or begin.min() < 0:
+            raise MidiError("has no ticks, or times beyond the range of MIDI")
+        tick = tempo / (1e6 * ticks_per_quarter)
+        if tick.min() < SHORTEST_TICK:
+            raise MidiError(f"has a tempo of {tempo.min()} microseconds a quarter note")
+        lasting = np.append(np.diff(begin) > 0, True)
+        self.begin, self.tick = begin[lasting], tick[lasting]  # of each section: its first tick, a tick's seconds
+        self.base = np.append(0.0, np.cumsum(np.diff(self.begin) * self.tick[:-1]))  # the seconds at which it begins
+
+    def seconds(self, ticks: np.ndarray) -> np.ndarray:
+        """The seconds at which ticks come."""
+        section = np.searchsorted(self.begin, ticks, "right") - 1 if len(self.begin) > 1 else 0
+        return self.base[section] + (ticks - self.begin[section]) * self.tick[section]
+
+    def ticks(self, seconds: np.ndarray) -> np.ndarray:
+        """The nearest ticks to seconds, int64."""
+        section = np.maximum(np.searchsorted(self.base, seconds, "right") - 1, 0)
+        within = np.rint((seconds - self.base[section]) / self.tick[section])
+        return self.begin[section] + within.astype(np.int64)

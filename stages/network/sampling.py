@@ -9,7 +9,7 @@ from keras import ops
 from tqdm import tqdm
 
 from stages.music import encoding
-from stages.music.encoding import DURATION, DURATION_BINS, DURATION_CELLS, KEYS, PITCH, STEP, VELOCITY
+from stages.music.encoding import CELL, DURATION, DURATION_BINS, DURATION_CELLS, KEYS, PITCH, STEP, VELOCITY
 from stages.network import batches, features
 from stages.network.bilstm import BiLSTM, pointed_cells
 
@@ -43,7 +43,9 @@ class _Player(keras.Model):
             gap, draws = given
             past, state = self.network.past_step(row, state)
             if self.filling:
-                context = self.network.context(past, row, x["future"], ops.broadcast_to(gap, ops.shape(past)[:1]))
+                # Of a future farther off than the network can be told, it knows nothing.
+                future = ops.where(gap > 0, x["future"], 0.0)
+                context = self.network.context(past, row, future, ops.broadcast_to(gap, ops.shape(past)[:1]))
             else:
                 context = self.network.context(past, row)
             row = self._note(context, row, draws, taste)
@@ -110,13 +112,16 @@ def continuations(
     seed: int,
     taste: Taste = DEFAULT,
     progress: str | None = None,
+    cells: int | None = None,
 ) -> list[np.ndarray]:
     """Play `notes` notes after each prompt; after a prompt without notes, a piece from its beginning.
 
-    prompts and results: fields (see music.encoding), int32, shape (notes, 4). The same seed, prompts and number of
-    notes give the same notes on the same machine type. progress: the label of a progress bar, or None for none.
+    prompts and results: fields (see music.encoding), int32, shape (notes, 4). cells: stop there, counted from the
+    prompt's last onset, even if that makes fewer notes. The same seed and prompts give the same notes on the same
+    machine type. progress: the label of a progress bar, or None for none.
     """
-    return _play(network, prompts, None, notes, seed, taste, progress)
+    played = _play(network, prompts, None, notes, seed, taste, progress, cells)
+    return [fields if cells is None else fields[np.cumsum(fields[:, STEP]) < cells] for fields in played]
 
 
 def fillings(
@@ -128,27 +133,31 @@ def fillings(
     seed: int,
     taste: Taste = DEFAULT,
     progress: str | None = None,
+    leads: Sequence[int] | None = None,
 ) -> list[np.ndarray]:
-    """Play `notes` notes between each past and its future, at most the network's longest gap.
+    """Play `notes` notes between each past and its future.
 
-    cells: for each, from the past's last onset to the future's first. What is played is stretched or squeezed into it.
+    cells: for each, from the past's last onset to the future's first. What is played is stretched or squeezed into it;
+    leads: cells at its beginning that stay free, none unless given.
+    Where there are more notes than the network's longest gap, the first ones are played without knowing the future.
     """
-    if notes > network.longest_gap:
-        raise ValueError(f"a gap of {notes} notes; this network was trained for gaps of up to {network.longest_gap}")
     played = _play(network, pasts, futures, notes, seed, taste, progress)
-    return [_squeeze(fields, room) for fields, room in zip(played, cells, strict=True)]
+    return [
+        squeezed(fields, room, lead)
+        for fields, room, lead in zip(played, cells, leads or [0] * len(cells), strict=True)
+    ]
 
 
-def _play(network, pasts, futures, notes, seed, taste, label) -> list[np.ndarray]:
+def _play(network, pasts, futures, notes, seed, taste, label, cells=None) -> list[np.ndarray]:
     if not len(pasts):
         return []
     row, state = _before(network, pasts)
     chunks = -(-notes // CHUNK)
     gaps = np.zeros(chunks * CHUNK, np.int32)
     if futures is not None:
-        gaps[:notes] = np.arange(notes, 0, -1)
-    draws = np.zeros((chunks * CHUNK, len(pasts), _DRAWS), np.float32)
-    draws[:notes] = np.random.default_rng((seed, 4)).random((notes, len(pasts), _DRAWS), np.float32)
+        left = np.arange(notes, 0, -1)
+        gaps[:notes] = np.where(left > network.longest_gap, 0, left)
+    random = np.random.default_rng((seed, 4))
     x = {
         "row": row,
         "state": state,
@@ -158,13 +167,19 @@ def _play(network, pasts, futures, notes, seed, taste, label) -> list[np.ndarray
     if futures is not None:
         x["future"] = _after(network, futures)
     player = _Player(network, filling=futures is not None)
-    played = []
-    for chunk in tqdm(
-        np.split(np.arange(chunks * CHUNK), chunks), desc=label, unit_scale=CHUNK, unit=" notes", disable=label is None
-    ):
-        rows, x["state"] = map(np.asarray, player.predict_on_batch(x | {"gap": gaps[chunk], "draws": draws[chunk]}))
-        x["row"] = rows[-1]
-        played.append(rows[..., :4])
+    played, passed = [], np.zeros(len(pasts), np.int64)
+    total, unit = (notes, " notes") if cells is None else (round(cells * CELL), " s of music")
+    with tqdm(total=total, desc=label, unit=unit, disable=label is None) as bar:
+        for chunk in np.split(gaps, chunks):
+            draws = random.random((CHUNK, len(pasts), _DRAWS), np.float32)
+            rows, x["state"] = map(np.asarray, player.predict_on_batch(x | {"gap": chunk, "draws": draws}))
+            x["row"] = rows[-1]
+            played.append(rows[..., :4])
+            passed += rows[..., STEP].sum(axis=0)
+            done = len(played) * CHUNK if cells is None else int(passed.min() * CELL)
+            bar.update(min(done, total) - bar.n)
+            if cells is not None and passed.min() >= cells:
+                break
     return list(np.concatenate(played)[:notes].transpose(1, 0, 2))
 
 
@@ -200,8 +215,17 @@ def _after(network: BiLSTM, futures: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack(_read(futures, reader))
 
 
-def _squeeze(fields: np.ndarray, cells: int) -> np.ndarray:
-    # Onsets and ends moved in proportion, so that the next onset comes when the future begins.
+def squeezed(fields: np.ndarray, cells: int, lead: int = 0) -> np.ndarray:
+    """`fields` with onsets and ends moved in proportion, so that the next onset would come `cells` after the start.
+
+    lead: cells at the start in which no note begins.
+    """
+    if lead:
+        fields = fields.copy()
+        fields[0, STEP] = max(0, fields[0, STEP] - lead)
+        fields = squeezed(fields, cells - lead)
+        fields[0, STEP] += lead
+        return fields
     onset = np.cumsum(fields[:, STEP])
     # The future's first step is not part of what was played: leave it what a note took on average.
     scale = cells / max(1.0, onset[-1] * (1 + 1 / len(fields)))
