@@ -106,7 +106,7 @@ def fill(
     if not start < end:
         raise InputError(f"--from {start:g} --to {end:g}: the gap must end after it begins")
     onset = table["start"].to_numpy()
-    if end > onset[-1] or start < onset[0]:
+    if end > onset[-1] or start <= onset[0]:
         raise InputError(
             f"{file}: a gap needs notes before and after it; here the first begins at {onset[0]:.2f} s and the last at"
             f" {onset[-1]:.2f} s (to go on after the last, use `continue`)"

@@ -142,6 +142,7 @@ def test_writes_sound_too(call, tmp_path):
         (["improvise", "--out", "nowhere/a.mid"], "nowhere: no such folder"),
         (["fill", "mine.mid", "--from", "9", "--to", "3"], "--from 9 --to 3: the gap must end after it begins"),
         (["fill", "mine.mid", "--from", "14", "--to", "99"], "a gap needs notes before and after it"),
+        (["fill", "mine.mid", "--from", "0", "--to", "2"], "a gap needs notes before and after it"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(call, tmp_path, words, says):

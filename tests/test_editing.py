@@ -24,6 +24,7 @@ def strokes(*notes, channel=0):
 
 FILES = {
     "format 0": smf.file(strokes((0, 400, 60), (500, 900, 64), (1500, 1700, 67)), kind=0),
+    "format 2": smf.file(strokes((0, 400, 60), (500, 900, 64)), strokes((1500, 1700, 67)), kind=2),
     "several tracks and channels": smf.file(
         [(0, smf.tempo(400_000)), (800, smf.tempo(600_000))],
         strokes((0, 700, 60), (900, 1400, 60)),
