@@ -41,10 +41,12 @@ class Train(_Section):
     targets: Literal["every", "last"]
     transpose: int = Field(ge=0, le=12)
     stretch: float = Field(ge=0, le=0.3)
+    dropout: float = Field(ge=0, le=0.9)
     epochs: int = Field(ge=1, le=10_000)
     steps_per_epoch: int = Field(ge=1, le=100_000)
     learning_rate: float = Field(ge=1e-5, le=0.1)
     warmup_steps: int = Field(ge=0, le=10_000)
+    weight_decay: float = Field(ge=0, le=1)
     clip_norm: float = Field(ge=0.01, le=100)
     patience: int = Field(ge=1, le=10_000)
     validation_notes: int = Field(ge=16, le=100_000)

@@ -50,7 +50,13 @@ def main(params: Settings) -> None:
     checkpoint = fitting.Checkpoint(CHECKPOINT, _fingerprint(params))
     try:
         progress = fitting.fit(
-            fitting.Learner(network, settings.streams, settings.carry, settings.targets == "last"),
+            fitting.Learner(
+                network,
+                settings.streams,
+                dropout=settings.dropout,
+                carry=settings.carry,
+                last_only=settings.targets == "last",
+            ),
             lambda skip: batches.training_batches(
                 [lambda stretch, piece=piece: encode(piece, stretch) for piece in train],
                 [len(piece) for piece in train],
@@ -69,6 +75,7 @@ def main(params: Settings) -> None:
                 steps_per_epoch=settings.steps_per_epoch,
                 learning_rate=settings.learning_rate,
                 warmup_steps=settings.warmup_steps,
+                weight_decay=settings.weight_decay,
                 clip_norm=settings.clip_norm,
                 patience=settings.patience,
             ),

@@ -68,17 +68,24 @@ class Reference:
         features = [self._absent(), *(self._features(note) for note in seen)]
         past = self.lstm("forward", features[:-1])
         if gap is not None:
-            future = self.lstm("backward", features[:0:-1])[::-1] + [np.zeros(self.units)] * gap
+            ahead = [self._ahead(note, after) for note, after in zip(seen, [*seen[1:], None], strict=True)]
+            future = self.lstm("backward", ahead[::-1])[::-1] + [np.zeros(self.units)] * gap
         result = np.zeros((len(fields), 4))
         for t, note in enumerate(seen):
+            room = None
             joined = past[t] @ self._w("from_past/kernel") + self._w("from_past/bias")
             joined += features[t] @ self._w("from_last/kernel")
             factor, shift = np.split(self._w("from_gap/embeddings")[gap or 0], 2)
             joined += shift
             if gap is not None:
-                joined += future[t + gap] @ self._w("from_future/kernel") * (1 + factor)
+                seen_ahead = future[t + gap] @ self._w("from_future/kernel")
+                if t + gap < len(fields):
+                    seen_ahead += ahead[t + gap] @ self._w("from_next/kernel")
+                    room = fields[t : t + gap + 1, STEP].sum()
+                    joined += self._room(room) @ self._w("from_room/kernel")
+                joined += seen_ahead * (1 + factor)
             context = _gelu(joined) @ self._w("to_heads/kernel") + self._w("to_heads/bias")
-            result[t] = self._note(np.split(context, 4), seen[t - 1] if t else None, note)
+            result[t] = self._note(np.split(context, 4), seen[t - 1] if t else None, note, room)
         return result
 
     def _parts(self, note):
@@ -95,28 +102,41 @@ class Reference:
     def _features(self, note):
         return np.concatenate(self._parts(note))
 
+    def _ahead(self, note, after):
+        # A note of the future, with the step to the one after it.
+        parts = [np.eye(89)[note.pitch], np.eye(encoding.DURATION_BINS)[note.duration_bin], np.eye(32)[note.velocity]]
+        return np.concatenate([*parts, np.eye(encoding.STEP_BINS)[after.step_bin if after else 0]])
+
+    def _room(self, cells):
+        return np.append(
+            np.eye(encoding.STEP_BINS)[_bin(min(cells, 1000), encoding.STEP_EDGES)], np.log(1 + cells) / np.log(3001)
+        )
+
     def _absent(self):
         parts = [np.zeros(encoding.STEP_BINS), np.zeros(2 * RECENT), np.eye(89)[88], np.zeros(encoding.DURATION_BINS)]
         parts[0][0] = parts[3][0] = 1
         return np.concatenate([*parts, np.eye(32)[0]])
 
-    def _note(self, context, before, note):
+    def _note(self, context, before, note, room):
         def logits(name, hidden):
             return _gelu(hidden) @ self._w(f"{name}_logits/kernel") + self._w(f"{name}_logits/bias")
+
+        def left(name):
+            return 0 if room is None else self._room(room - note.step) @ self._w(f"{name}_room/kernel")
 
         parts = self._parts(note)
         rhythm = before.rhythm(after=True) if before else np.zeros(2 * encoding.STEP_BINS)
         of_step = _softmax(logits("step", context[STEP] + rhythm @ self._w("step_rhythm/kernel")))
         step = of_step[note.step_bin] / np.diff(encoding.STEP_EDGES)[note.step_bin]
 
-        hidden = context[PITCH] + np.concatenate(parts[:3]) @ self._w("pitch_note/kernel")
+        hidden = context[PITCH] + np.concatenate(parts[:3]) @ self._w("pitch_note/kernel") + left("pitch")
         of_pitch = logits("pitch", hidden + note.keys_heard() @ self._w("pitch_keys/kernel"))
         if note.step == 0 and before:
             of_pitch[: before.pitch] = -np.inf
         pitch = _softmax(of_pitch)[note.pitch]
 
         hidden = context[DURATION] + np.concatenate(parts[:4]) @ self._w("duration_note/kernel")
-        hidden += note.rhythm() @ self._w("duration_rhythm/kernel")
+        hidden += note.rhythm() @ self._w("duration_rhythm/kernel") + left("duration")
         of_duration = logits("duration", hidden + note.neighbours() @ self._w("duration_keys/kernel"))
         ends = [left + near for near in (-1, 0, 1) for left in note.remaining]
         for place, end in enumerate(ends):
@@ -128,7 +148,7 @@ class Reference:
             if end == note.duration:
                 duration += choices[encoding.DURATION_BINS + place]
 
-        hidden = context[VELOCITY] + np.concatenate(parts[:5]) @ self._w("velocity_note/kernel")
+        hidden = context[VELOCITY] + np.concatenate(parts[:5]) @ self._w("velocity_note/kernel") + left("velocity")
         of_velocity = logits("velocity", hidden + note.neighbours() @ self._w("velocity_keys/kernel"))
         return -np.log([step, pitch, duration, _softmax(of_velocity)[note.velocity]])
 

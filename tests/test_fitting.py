@@ -10,7 +10,9 @@ from stages.network import batches, fitting, likelihood, runtime
 from stages.network.bilstm import BiLSTM
 from tests.reference import Reference, random_fields
 
-SCHEDULE = fitting.Schedule(epochs=4, steps_per_epoch=3, learning_rate=0.01, warmup_steps=2, clip_norm=1.0, patience=9)
+SCHEDULE = fitting.Schedule(
+    epochs=4, steps_per_epoch=3, learning_rate=0.01, warmup_steps=2, weight_decay=0.1, clip_norm=1.0, patience=9
+)
 
 
 class Interrupted(Exception):
@@ -28,6 +30,7 @@ def train(
     transpose=3,
     carry=True,
     last_only=False,
+    dropout=0.2,
 ):
     """Progress and weights after training a tiny network on random notes."""
     runtime.make_reproducible(5)
@@ -56,7 +59,7 @@ def train(
 
     score = likelihood.scorer(network)
     progress = fitting.fit(
-        fitting.Learner(network, 4, carry, last_only),
+        fitting.Learner(network, 4, carry=carry, last_only=last_only, dropout=dropout),
         supply,
         validate or (lambda: score(fields[:2]).mean()),
         schedule,
@@ -100,7 +103,7 @@ def test_a_checkpoint_that_does_not_fit_is_thrown_away(tmp_path, damage, capsys)
         path.write_bytes(path.read_bytes()[:5000] if damage == "torn" else b"")
     _, again = train(path)
     assert all((a == b).all() for a, b in zip(weights, again, strict=True))
-    assert "training starts anew" in capsys.readouterr().out
+    assert "training starts anew" in capsys.readouterr().err
 
 
 def test_stops_early_and_keeps_the_best(tmp_path):

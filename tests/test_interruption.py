@@ -35,7 +35,7 @@ class Training:
         self.process = subprocess.Popen(
             ["dvc", "repro", "train"],
             cwd=repository,
-            env=environment(PYTHONUNBUFFERED="1"),
+            env=environment(),
             start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -81,7 +81,7 @@ def test_interrupted_by_ctrl_c(tmp_path, unbroken):
 
 def test_abandoned_by_dvc(tmp_path, unbroken):
     """DVC, when it is terminated, leaves the training running, which must end by itself and lose nothing."""
-    repository = small_clone(tmp_path, train={"epochs": 10_000})
+    repository = small_clone(tmp_path, train={"epochs": 10_000, "patience": 10_000})
     training = Training(repository)
     training.read_until("epoch 1: ")
     training.process.terminate()

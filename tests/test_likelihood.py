@@ -60,6 +60,32 @@ def test_agrees_with_plain_loops(network, monkeypatch, gap):
     assert scores.notes.tolist() == [40, 1, 16, 17, 33]
 
 
+@pytest.mark.parametrize("gap", [1, 4])
+def test_filling_in_is_told_nothing_of_what_it_is_asked_for(network, gap):
+    """Whatever the notes in the gap are, the future looks the same from there: only when they begin may be told."""
+    fields = random_fields(9, 30)
+    at = slice(12, 12 + gap)
+    other = fields.copy()
+    other[at, PITCH] = (other[at, PITCH] + 7) % 88
+    other[at, DURATION] = 1 + (other[at, DURATION] + 50) % 400
+    other[at, VELOCITY] = (other[at, VELOCITY] + 9) % 32
+    contexts = []
+    for variant in (fields, other):
+        rows = np.concatenate([batches.pads((1,)), batches.rows_of(variant)])[None]
+        past, _ = network.past(rows[:, :13], None)
+        ahead = network.ahead(rows, network.future(rows), np.array([gap]), 13)
+        assert ahead.room[0, 12] == fields[12 : 13 + gap, STEP].sum()
+        *told, _ = network.context(past, rows[:, :13], ahead)
+        contexts.append(np.stack([part[0, 12] for part in told]))
+    np.testing.assert_array_equal(*contexts)
+    # And when notes move about within the room, it is not told either.
+    fields[[12, 12 + gap], STEP] = 5, 9
+    other = fields.copy()
+    other[[12, 12 + gap], STEP] = 3, 11
+    one, two = (network.future(batches.rows_of(variant)[None])[0, 12 + gap] for variant in (fields, other))
+    np.testing.assert_array_equal(one, two)
+
+
 def test_unigram_floor_against_counting():
     train = np.array([[0, 10, 1, 5], [0, 10, 2, 5], [40, 11, 50, 6]], np.int32)
     test = np.array([[0, 10, 1, 5]], np.int32)

@@ -7,7 +7,7 @@ import pytest
 from stages.music import encoding
 from stages.music.encoding import DURATION, PITCH, STEP, VELOCITY
 from stages.network import batches, sampling
-from stages.network.bilstm import POINTERS, BiLSTM
+from stages.network.bilstm import POINTERS, BiLSTM, Context
 from tests.reference import random_fields
 
 NOTHING = np.zeros((0, 4), np.int32)
@@ -31,7 +31,7 @@ def test_every_note_is_drawn_from_what_the_network_says_of_it(network):
     draws = np.random.default_rng((4, 4)).random((notes, 1, 6), np.float32)[:, 0].T
     rows = np.concatenate([batches.pads((1,)), batches.rows_of(np.concatenate([prompt, played]))])[None]
     context = network.context(network.past(rows[:, :-1], None)[0], rows[:, :-1])
-    context = [part[0, len(prompt) :] for part in context]
+    context = Context(*(part[0, len(prompt) :] for part in context[:4]))
     before, rows = rows[0, len(prompt) : -1], rows[0, 1 + len(prompt) :]
     step, pitch, duration, velocity = rows[:, :4].T
     remaining = rows[:, batches.REMAINING]
@@ -105,22 +105,41 @@ def test_top_p_keeps_the_likeliest_and_never_the_impossible(probabilities, top_p
     assert np.bincount(drawn, minlength=3) / len(uniform) == pytest.approx(expected, abs=2e-3)
 
 
-def test_fillings_end_where_the_future_begins(network):
+@pytest.mark.parametrize("lead, end", [(0, 300), (40, 300), (250, 260), (1500, 1600)])
+def test_fillings_keep_to_their_room(network, lead, end):
     fields = random_fields(8, 60)
-    room = int(fields[20:29, STEP].sum())
-    filled = sampling.fillings(network, [fields[:20]] * 5, [fields[28:]] * 5, 8, [room] * 5, seed=1)
-    for notes in filled:
-        assert notes.shape == (8, 4)
-        assert 0 < notes[:, STEP].sum() <= room
-
-
-def test_of_a_future_too_far_off_nothing_is_known(network):
-    fields = random_fields(8, 60)
-    one, other = (
-        sampling._play(network, [fields[:20]], [fields[at:]], 12, 1, sampling.DEFAULT, None)[0] for at in (30, 45)
+    filled = sampling.fillings(
+        network, [fields[:20]] * 9, [fields[28:]] * 9, 12, [end + 20] * 9, 1, leads=[lead] * 9, ends=[end] * 9
     )
-    assert (one[:4] == other[:4]).all() and not (one[4:] == other[4:]).all()
-    assert (one[:4] == sampling.continuations(network, [fields[:20]], 4, seed=1)[0]).all()
+    assert any(len(notes) == 12 for notes in filled)
+    for notes in filled:
+        onset = np.cumsum(notes[:, STEP])
+        assert onset[0] >= lead and onset[-1] < end
+        chord = notes[1:, STEP] == 0
+        assert (notes[1:, PITCH] > notes[:-1, PITCH])[chord].all()
+
+
+def test_fillings_are_drawn_from_what_the_network_says_with_the_future_in_sight(network):
+    """As evaluation has it: the same context for each note of a gap, with one note fewer between each time."""
+    fields, gap = random_fields(8, 60), 6
+    past, future, room = fields[:20], fields[26:], int(fields[20:27, STEP].sum())
+    filled = sampling.fillings(network, [past] * 3000, [future] * 3000, gap, [room] * 3000, 1)
+    steps = np.array([notes[0, STEP] for notes in filled])
+    rows = np.concatenate([batches.pads((1,)), batches.rows_of(fields)])[None]
+    ahead = network.ahead(rows, network.future(rows), np.array([gap]), 21)
+    assert ahead.room[0, 20] == room
+    context = network.context(network.past(rows[:, :21], None)[0], rows[:, :21], ahead)
+    chances = np.exp(np.asarray(network.step(context)))[0, 20]
+    chances[encoding.STEP_EDGES[:-1] >= room] = 0
+    chances /= chances.sum()
+    counts = np.bincount(encoding.STEP_BIN[steps], minlength=encoding.STEP_BINS)
+    assert np.abs((counts - 3000 * chances) / np.sqrt(3000 * chances * (1 - chances) + 1)).max() < 4.5
+
+
+def test_a_gap_of_more_notes_than_the_network_can_be_told_is_filled_too(network):
+    fields = random_fields(8, 60)
+    notes = sampling.fillings(network, [fields[:20]], [fields[30:]], 25, [900], seed=1)[0]
+    assert notes.shape == (25, 4) and notes[:, STEP].sum() < 900
 
 
 def test_playing_for_a_time_gives_the_notes_that_begin_in_it(network):
@@ -131,18 +150,6 @@ def test_playing_for_a_time_gives_the_notes_that_begin_in_it(network):
         onset = np.cumsum(expected[:, STEP])
         assert onset[-1] >= 500  # or this would show nothing
         assert (notes == expected[onset < 500]).all()
-
-
-@pytest.mark.parametrize("cells", [0, 1, 5, 30, 1000])
-def test_squeezing_keeps_the_order_and_fits_the_room(cells):
-    fields = random_fields(2, 12)
-    squeezed = sampling.squeezed(fields, cells)
-    onset = np.cumsum(squeezed[:, STEP])
-    assert onset[-1] < max(cells, 1) and onset[0] >= 0 and (squeezed[:, STEP] >= 0).all()
-    assert squeezed[:, DURATION].min() >= 1
-    assert (squeezed[:, [PITCH, VELOCITY]] == fields[:, [PITCH, VELOCITY]]).all()
-    if cells >= 30:  # room enough for what came one after the other to stay so
-        assert ((squeezed[:, STEP] > 0) == (fields[:, STEP] > 0)).all()
 
 
 def test_fillings_depend_on_the_future(network):

@@ -5,6 +5,7 @@ ends when the last note has faded. Memory does not grow with the length of the m
 to measure and once to write.
 """
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from stages.music.replacing import replacing
 from stages.music.soundfont import Piano
 
 KEYBOARD = 64.5
@@ -96,14 +98,13 @@ def write_mp3(notes: pd.DataFrame, path: Path, rate: int, loudness: float) -> No
     highest, lowest = (320, 32) if rate >= 32000 else (160, 8)
     form = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT"}
     compression = (highest - BITRATE) / (highest - lowest)
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with soundfile.SoundFile(unfinished, "w", rate, 2, **form, compression_level=compression) as file:
-            for sound in performance.blocks():
-                file.write(_bent(sound * gain) / np.float32(_ENCODER_GAIN))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    # In memory first, where it takes 1 MB a minute: libsndfile does not tell why the disk refuses.
+    encoded = io.BytesIO()
+    with soundfile.SoundFile(encoded, "w", rate, 2, **form, compression_level=compression) as file:
+        for sound in performance.blocks():
+            file.write(_bent(sound * gain) / np.float32(_ENCODER_GAIN))
+    with replacing(path) as part:
+        part.write_bytes(encoded.getvalue())
 
 
 def _balance(pitch: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.music.midi import Clock, MidiError
+from stages.music.replacing import replacing
 
 FINEST = 0.002
 """s; a tick of what is written is no longer, if it can be, so that new notes come in time."""
@@ -90,12 +91,8 @@ class Edit:
         """Write the file as it now is; it takes its name once it is whole."""
         content = io.BytesIO()
         self.file.save(file=content)
-        part = path.with_name(path.name + ".part")
-        try:
+        with replacing(path) as part:
             part.write_bytes(content.getvalue())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
     def _clock(self) -> Clock:
         time, tempo = [], []

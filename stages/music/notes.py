@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.music.errors import InputError
+from stages.music.replacing import replacing
 
 if TYPE_CHECKING:
     import pandas as pd  # half a second, which importing this module need not cost
@@ -201,18 +202,16 @@ def _to_arrow(columns: Columns | pd.DataFrame, schema: pa.Schema) -> pa.Table:
 def _parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """A file that takes its name once it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
     # Starts hardly repeat: their bytes compress better side by side than through a dictionary.
     dictionary = [name for name in schema.names if name != "start"]
     side_by_side = [name for name in schema.names if name == "start"]
-    try:
-        with pq.ParquetWriter(
-            unfinished, schema, compression="zstd", use_dictionary=dictionary, use_byte_stream_split=side_by_side
-        ) as file:
-            yield file
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        replacing(path) as part,
+        pq.ParquetWriter(
+            part, schema, compression="zstd", use_dictionary=dictionary, use_byte_stream_split=side_by_side
+        ) as file,
+    ):
+        yield file
 
 
 def _read(path: Path, schema: pa.Schema) -> pd.DataFrame:

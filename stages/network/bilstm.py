@@ -2,10 +2,11 @@
 
     p(note t | past, future) = p(step) p(pitch | step) p(duration | step, pitch) p(velocity | step, pitch, duration)
 
-where the past are the notes before t and the future those from t + k on. The gap k is told to the network; k = 0
-stands for "no known future". Beside what the LSTMs remember, each head is shown what bears on its field (see
-network.features). The durations' distribution is a mixture: bins of cells (music.encoding), and "ends together with one
-of the RECENT notes before, give or take a cell", evaluated exactly: it sums to one over cells.
+where the past are the notes before t and the future those from t + k on. The network is told the gap k and the room,
+which is the time from note t - 1 to note t + k; k = 0 stands for "no known future". Beside what the LSTMs remember,
+each head is shown what bears on its field (see network.features). The durations' distribution is a mixture: bins of
+cells (music.encoding), and "ends together with one of the RECENT notes before, give or take a cell", evaluated exactly:
+it sums to one over cells.
 
 Written in keras.ops alone, so any Keras backend runs it. Arrays called `rows` are integers of shape
 (batch, notes, COLUMNS) as network.batches makes them.
@@ -16,6 +17,7 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -23,7 +25,6 @@ from keras import layers, ops
 
 from stages.music import encoding
 from stages.music.encoding import (
-    DURATION,
     DURATION_BINS,
     KEYS,
     PITCH,
@@ -31,9 +32,9 @@ from stages.music.encoding import (
     STEP,
     STEP_BINS,
     VELOCITIES,
-    VELOCITY,
 )
 from stages.music.errors import InputError
+from stages.music.replacing import replacing
 from stages.network import features
 from stages.network.batches import NO_NOTE, REMAINING
 from stages.network.recurrence import LSTM
@@ -44,6 +45,30 @@ _IMPOSSIBLE = -1e9  # a logit; softmax gives it exactly nought
 
 _STEP_LOG_WIDTHS = np.log(encoding.STEP_WIDTHS).astype(np.float32)
 _DURATION_LOG_WIDTHS = np.log(encoding.DURATION_WIDTHS).astype(np.float32)
+
+
+class Ahead(NamedTuple):
+    """A future as it is seen from the end of a past.
+
+    future: what the backward LSTM made of it, shape (..., units); next: its first note (features.note_ahead); gap: the
+    notes between past and future; room: cells from the past's last onset to the future's first; integers of shape
+    (...). If there is none, since the piece ends before, the room is -1 and the rest noughts, but for the gap.
+    """
+
+    future: Any
+    next: Any
+    gap: Any
+    room: Any
+
+
+class Context(NamedTuple):
+    """What is known of a note before it is drawn: an array of shape (..., head) for each head, and Ahead.room."""
+
+    step: Any
+    pitch: Any
+    duration: Any
+    velocity: Any
+    room: Any = None
 
 
 @keras.saving.register_keras_serializable("bilstm")
@@ -60,9 +85,9 @@ class BiLSTM(keras.Model):
         self.pointers = pointers
         policy = {"dtype": self.dtype_policy}
 
-        def lstm(name: str) -> LSTM:
+        def lstm(inputs: int, name: str) -> LSTM:
             layer = LSTM(units, name=name, **policy)
-            layer.build((None, None, features.NOTE))
+            layer.build((None, None, inputs))
             return layer
 
         def dense(inputs: int, width: int, name: str, bias: bool = False, **more) -> layers.Dense:
@@ -73,8 +98,8 @@ class BiLSTM(keras.Model):
         def logits(width: int, name: str) -> layers.Dense:
             return dense(head, width, f"{name}_logits", bias=True, dtype="float32")
 
-        self.forward_lstm = lstm("forward")
-        self.backward_lstm = lstm("backward")
+        self.forward_lstm = lstm(features.NOTE, "forward")
+        self.backward_lstm = lstm(features.NOTE_AHEAD, "backward")
 
         self.from_past = dense(units, trunk, "from_past", bias=True)
         self.from_last = dense(features.NOTE, trunk, "from_last")  # spares the LSTM carrying the last note itself
@@ -82,17 +107,22 @@ class BiLSTM(keras.Model):
         # By how much the future counts, a factor less one, and what to add: the farther off, the less it says.
         self.from_gap = layers.Embedding(longest_gap + 1, 2 * trunk, name="from_gap", **policy)
         self.from_gap.build(None)
+        self.from_next = dense(features.NOTE_AHEAD, trunk, "from_next")
+        self.from_room = dense(features.ROOM, trunk, "from_room")
 
         # What a head sees beside the trunk, the fields before its own among it, enters as sums.
         self.to_heads = dense(trunk, 4 * head, "to_heads", bias=True)
         self.step_rhythm = dense(features.RHYTHM, head, "step_rhythm")
         self.pitch_note = dense(features.BEFORE_PITCH, head, "pitch_note")
         self.pitch_keys = dense(features.KEYS_HEARD, head, "pitch_keys")
+        self.pitch_room = dense(features.ROOM, head, "pitch_room")
         self.duration_note = dense(features.BEFORE_DURATION, head, "duration_note")
         self.duration_rhythm = dense(features.RHYTHM, head, "duration_rhythm")
         self.duration_keys = dense(features.NEIGHBOURS, head, "duration_keys")
+        self.duration_room = dense(features.ROOM, head, "duration_room")
         self.velocity_note = dense(features.BEFORE_VELOCITY, head, "velocity_note")
         self.velocity_keys = dense(features.NEIGHBOURS, head, "velocity_keys")
+        self.velocity_room = dense(features.ROOM, head, "velocity_room")
         self.step_logits = logits(STEP_BINS, "step")
         self.pitch_logits = logits(KEYS, "pitch")
         self.duration_logits = logits(DURATION_BINS + POINTERS, "duration")
@@ -123,40 +153,65 @@ class BiLSTM(keras.Model):
         return state[0], state
 
     def future(self, rows):
-        """Read from the end; output i, of shape (batch, notes, units), has seen rows i and all after it.
+        """Read from the last row back; output i, of shape (batch, notes, units), has seen notes i and all after it.
 
+        Of those notes alone, and of the steps between them: what else stands in their rows tells of the notes before.
         Pads are not read: where the piece has ended, the output is nought.
         """
-        rows = ops.flip(rows, axis=1)
-        outputs, _ = self.backward_lstm(features.note(rows), absent=rows[..., PITCH] == NO_NOTE)
+        notes, absent = features.note_ahead(rows), rows[..., PITCH] == NO_NOTE
+        outputs, _ = self.backward_lstm(ops.flip(notes, axis=1), absent=ops.flip(absent, axis=1))
         return ops.flip(outputs, axis=1)
 
-    def context(self, past, last, future=None, gap=None):
-        """What the heads of the notes after `last` are told: four arrays of shape (..., head), one for each field.
+    def ahead(self, rows, future, gap, window: int) -> Ahead:
+        """What each of the first `window` rows, as a past's last, has ahead of it with `gap` notes between.
 
-        past, future: what the LSTMs made of either side, shape (..., units); last: the past's last rows,
-        (..., COLUMNS); gap: integers of shape (...). Without a future it is the context of a continuation.
+        rows: shape (batch, more than window + the largest gap, COLUMNS); future: what `future` makes of them; gap:
+        integers, shape (batch,).
+        """
+        batch, length = rows.shape[:2]
+        place = ops.arange(window) + 1 + gap[:, None] + length * ops.arange(batch)[:, None]
+
+        def at_place(values):
+            return ops.take(ops.reshape(values, (batch * length, *values.shape[2:])), place, axis=0)
+
+        onset = ops.cumsum(ops.cast(rows[..., STEP], "int32"), axis=1)
+        ended = at_place(rows[..., PITCH] == NO_NOTE)
+        return Ahead(
+            at_place(future),
+            ops.where(ended[..., None], 0.0, at_place(features.note_ahead(rows))),
+            ops.broadcast_to(gap[:, None], (batch, window)),
+            ops.where(ended, -1, at_place(onset) - onset[:, :window]),
+        )
+
+    def context(self, past, last, ahead: "Ahead | None" = None) -> "Context":
+        """What the heads of the notes after `last` are told.
+
+        past: what the forward LSTM made of it, shape (..., units); last: the past's last rows, (..., COLUMNS). Without
+        anything ahead it is the context of a continuation.
         """
         joined = self.from_past(past) + self.from_last(features.note(last))
-        factor, shift = ops.split(self.from_gap(ops.zeros((1,), "int32") if gap is None else gap), 2, axis=-1)
+        factor, shift = ops.split(self.from_gap(ahead.gap if ahead else ops.zeros((1,), "int32")), 2, axis=-1)
         joined = joined + shift
-        if future is not None:
-            joined = joined + self.from_future(future) * (1 + factor)
+        if ahead:
+            seen = self.from_future(ahead.future) + self.from_next(ahead.next)
+            joined = joined + seen * (1 + factor) + self.from_room(features.room(ahead.room))
         step, pitch, duration, velocity = ops.split(self.to_heads(ops.gelu(joined)), 4, axis=-1)
-        return step + self.step_rhythm(features.rhythm_after(last)), pitch, duration, velocity
+        step = step + self.step_rhythm(features.rhythm_after(last))
+        return Context(step, pitch, duration, velocity, ahead.room if ahead else None)
 
     # -- the heads: log-probabilities, normalised, of shape (..., choices). `rows` are those of the notes in question;
     # a head looks at nothing in them that is drawn later than its field.
 
     def step(self, context):
         """Of the step bins."""
-        return ops.log_softmax(self.step_logits(ops.gelu(context[STEP])))
+        return ops.log_softmax(self.step_logits(ops.gelu(context.step)))
 
     def pitch(self, context, rows, before):
         """Of the keys, given the key struck before, integers of shape (...); within a cell notes go up in pitch."""
         seen = self.pitch_note(features.note(rows)[..., : features.BEFORE_PITCH])
         seen = seen + self.pitch_keys(features.keys_heard(rows))
-        logits = self.pitch_logits(ops.gelu(context[PITCH] + seen))
+        seen = seen + _left(self.pitch_room, context, rows)
+        logits = self.pitch_logits(ops.gelu(context.pitch + seen))
         together = (rows[..., STEP] == 0) & (before < NO_NOTE)
         out_of_order = together[..., None] & (ops.arange(KEYS) < ops.cast(before, "int32")[..., None])
         return ops.log_softmax(ops.where(out_of_order, _IMPOSSIBLE, logits))
@@ -165,7 +220,8 @@ class BiLSTM(keras.Model):
         """Of the duration bins, then the pointers: for each of NEAR, the RECENT notes' ends."""
         seen = self.duration_note(features.note(rows)[..., : features.BEFORE_DURATION])
         seen = seen + self.duration_rhythm(features.rhythm(rows)) + self.duration_keys(features.neighbours(rows))
-        bins, pointers = ops.split(self.duration_logits(ops.gelu(context[DURATION] + seen)), [DURATION_BINS], axis=-1)
+        seen = seen + _left(self.duration_room, context, rows)
+        bins, pointers = ops.split(self.duration_logits(ops.gelu(context.duration + seen)), [DURATION_BINS], axis=-1)
         pointed = pointed_cells(rows)
         possible = (pointed >= 1) & (pointed <= encoding.DURATION_CELLS) & self.pointers
         return ops.log_softmax(ops.concatenate([bins, ops.where(possible, pointers, _IMPOSSIBLE)], axis=-1))
@@ -174,7 +230,8 @@ class BiLSTM(keras.Model):
         """Of the velocity bins."""
         seen = self.velocity_note(features.note(rows)[..., : features.BEFORE_VELOCITY])
         seen = seen + self.velocity_keys(features.neighbours(rows))
-        return ops.log_softmax(self.velocity_logits(ops.gelu(context[VELOCITY] + seen)))
+        seen = seen + _left(self.velocity_room, context, rows)
+        return ops.log_softmax(self.velocity_logits(ops.gelu(context.velocity + seen)))
 
     def nats(self, context, rows):
         """Negative log-likelihood on the grid of each note and field, float32, shape (batch, notes, 4); 0 for pads.
@@ -197,6 +254,14 @@ class BiLSTM(keras.Model):
             axis=-1,
         )
         return ops.where((pitch < NO_NOTE)[..., None], nats, 0.0)
+
+
+def _left(layer, context, rows):
+    # What `layer` makes of the room that is left after the step, if there is something ahead.
+    if context.room is None:
+        return 0
+    left = ops.maximum(context.room - ops.cast(rows[..., STEP], "int32"), 0)
+    return layer(features.room(ops.where(context.room < 0, -1, left)))
 
 
 def pointed_cells(rows):
@@ -223,9 +288,8 @@ def save(network: BiLSTM, path: Path) -> None:
                 if name == "metadata.json":
                     content = json.dumps({"keras_version": keras.version(), "date_saved": "not recorded"}).encode()
                 new.writestr(zipfile.ZipInfo(name), content)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(kept.getvalue())
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_bytes(kept.getvalue())
 
 
 def load(path: Path) -> BiLSTM:

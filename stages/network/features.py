@@ -32,6 +32,8 @@ BEFORE_DURATION = BEFORE_PITCH + KEYS + 1
 BEFORE_VELOCITY = BEFORE_DURATION + DURATION_BINS
 NOTE = BEFORE_VELOCITY + VELOCITIES
 
+NOTE_AHEAD = KEYS + 1 + DURATION_BINS + VELOCITIES + STEP_BINS
+ROOM = STEP_BINS + 1
 RHYTHM = 2 * STEP_BINS
 KEYS_HEARD = 5 * KEYS
 REACH = 12  # semitones to either side of a note that `neighbours` looks
@@ -57,6 +59,39 @@ def note(rows):
             ops.one_hot(fields[..., PITCH], KEYS + 1),
             ops.one_hot(duration_bin(fields[..., DURATION]), DURATION_BINS),
             ops.one_hot(fields[..., VELOCITY], VELOCITIES),
+        ],
+        axis=-1,
+    )
+
+
+def note_ahead(rows):
+    """The notes of a future, shape (batch, notes, NOTE_AHEAD): pitch, duration, velocity, and the step to the next.
+
+    Nothing else in the rows of a future may be looked at: what they tell of the past tells of the notes asked for.
+    """
+    fields = ops.cast(rows[..., :4], "int32")
+    following = ops.pad(fields[:, 1:, STEP], [[0, 0], [0, 1]])
+    return ops.concatenate(
+        [
+            ops.one_hot(fields[..., PITCH], KEYS + 1),
+            ops.one_hot(duration_bin(fields[..., DURATION]), DURATION_BINS),
+            ops.one_hot(fields[..., VELOCITY], VELOCITIES),
+            ops.one_hot(step_bin(following), STEP_BINS),
+        ],
+        axis=-1,
+    )
+
+
+def room(cells):
+    """Cells from the past's last onset to the future's first, integers of shape (...): shape (..., ROOM).
+
+    Below 0 there is no future, and all is nought.
+    """
+    bins = step_bin(ops.clip(cells, 0, encoding.STEP_CELLS - 1))
+    return ops.concatenate(
+        [
+            ops.one_hot(ops.where(cells < 0, -1, bins), STEP_BINS),
+            _log(ops.cast(cells, "float32"))[..., None],
         ],
         axis=-1,
     )

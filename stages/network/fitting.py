@@ -1,8 +1,8 @@
 """Training: the loss, the schedule, when to stop, and how to go on after an interruption."""
 
 import json
-import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +15,9 @@ from keras import ops
 from tqdm import tqdm
 
 from stages.music.encoding import FIELDS, PITCH
+from stages.music.replacing import replacing
 from stages.network.batches import NO_NOTE
-from stages.network.bilstm import BiLSTM
+from stages.network.bilstm import Ahead, BiLSTM
 from stages.network.muon import Muon
 
 Batches = Iterator[dict[str, np.ndarray]]
@@ -24,7 +25,7 @@ Batches = Iterator[dict[str, np.ndarray]]
 # Parts of a batch that are worked on side by side: one for each core of the machine that the default settings are for.
 # It is no setting, and not the machine's number of cores, since the order of sums, and so the last bits, depend on it.
 SHARDS = 2
-CHECKPOINT_SECONDS = 60  # between checkpoints, which take a tenth of a second
+CHECKPOINT_SECONDS = 60  # between checkpoints; one of the default network takes a fraction of a second
 # What a batch comes to: nats of all notes foretold from the past, and how many; the same of those filled in.
 SUMS = ("continuing_nats", "continuing_notes", "infilling_nats", "infilling_notes")
 
@@ -37,6 +38,7 @@ class Schedule:
     steps_per_epoch: int
     learning_rate: float
     warmup_steps: int
+    weight_decay: float
     clip_norm: float
     patience: int
 
@@ -63,14 +65,18 @@ class Learner(keras.Model):
     A batch is one of `batches.training_batches`. The loss is the mean, in nats a note, over all notes of the batch
     foretold from the past, and once more over those of the infilling streams foretold from both sides. carry: whether
     streams go on from the state they had, or forget it with every window; last_only: whether only a window's last note
-    is foretold, as is usual where a window is one example.
+    is foretold, as is usual where a window is one example; dropout: the share of each LSTM's outputs that a stream
+    does without for a window (the same ones throughout it: Gal and Ghahramani, 2016).
 
     The streams are worked on in SHARDS parts that do not wait for each other.
     """
 
-    def __init__(self, network: BiLSTM, streams: int, carry: bool = True, last_only: bool = False) -> None:
+    def __init__(
+        self, network: BiLSTM, streams: int, *, dropout: float = 0.0, carry: bool = True, last_only: bool = False
+    ) -> None:
         super().__init__(dtype=network.dtype_policy, name="learner")
-        self.network, self.carry, self.last_only = network, carry, last_only
+        self.network, self.dropout, self.carry, self.last_only = network, dropout, carry, last_only
+        self.seeds = keras.random.SeedGenerator()
         self.carried = self.add_weight(
             shape=(2, streams, network.units), initializer="zeros", trainable=False, dtype="float32", name="carried"
         )
@@ -82,36 +88,41 @@ class Learner(keras.Model):
         rows, gap = x["rows"], x["gap"]
         state = ops.where(x["reset"][:, None], 0.0, self.carried) if self.carry else ops.zeros_like(self.carried)
         streams, infill_streams = rows.shape[0], gap.shape[0]
+        kept = self._kept((2, streams, 1, self.network.units))
         states, sums = [], []
         for shard in range(SHARDS):
             part, filling = (slice(n * shard // SHARDS, n * (shard + 1) // SHARDS) for n in (streams, infill_streams))
             if part.start < part.stop:
-                after, found = self._shard(rows[part], state[:, part], gap[filling])
+                after, found = self._shard(rows[part], state[:, part], gap[filling], kept[:, part])
                 states.append(after)
                 sums.append(found)
         self.carried.assign(ops.concatenate(states, axis=1))
         return [sum(parts) for parts in zip(*sums, strict=True)]
 
-    def _shard(self, rows, state, gap):
+    def _kept(self, shape):
+        # What LSTM outputs are multiplied with: nought or, so that the mean stays, somewhat more than one.
+        if not self.dropout:
+            return ops.ones(shape, self.compute_dtype)
+        drawn = keras.random.uniform(shape, seed=self.seeds)
+        return ops.cast(drawn >= self.dropout, self.compute_dtype) / (1 - self.dropout)
+
+    def _shard(self, rows, state, gap, kept):
         infill_streams, longest_gap = gap.shape[0], self.network.longest_gap
         window = rows.shape[1] - 1 - longest_gap
         inside = rows[:, : 1 + window]
         past, state = self.network.past(inside[:, :-1], (state[0], state[1]))
         state = ops.stack([ops.cast(part, "float32") for part in state])
         at = window - 1 if self.last_only else 0
-        past, inside = past[:, at:], inside[:, at:]
+        past, inside = past[:, at:] * kept[0], inside[:, at:]
         notes = ops.sum(ops.cast(inside[:, 1:, PITCH] < NO_NOTE, "float32"), axis=1)
         continuing = ops.sum(self.network.nats(self.network.context(past, inside[:, :-1]), inside))
         if not infill_streams:
             return state, (continuing, ops.sum(notes), ops.zeros(()), ops.zeros(()))
 
-        future = self.network.future(rows[:infill_streams, 1:])
-        # Note i of a window sees the future from i + gap on.
-        place = ops.arange(at, window)[None, :] + gap[:, None]
-        place = place + ops.arange(infill_streams)[:, None] * (window + longest_gap)
-        future = ops.take(ops.reshape(future, (-1, self.network.units)), place, axis=0)
-        past, inside = past[:infill_streams], inside[:infill_streams]
-        context = self.network.context(past, inside[:, :-1], future, gap[:, None])
+        rows, past, inside = rows[:infill_streams], past[:infill_streams], inside[:infill_streams]
+        ahead = self.network.ahead(rows, self.network.future(rows) * kept[1, :infill_streams], gap, window)
+        ahead = Ahead(*(part[:, at:] for part in ahead))
+        context = self.network.context(past, inside[:, :-1], ahead)
         infilling = ops.sum(self.network.nats(context, inside))
         return state, (continuing, ops.sum(notes), infilling, ops.sum(notes[:infill_streams]))
 
@@ -145,7 +156,7 @@ def fit(
     rate = keras.optimizers.schedules.CosineDecay(
         schedule.learning_rate / (warmup + 1), total - warmup, warmup_target=schedule.learning_rate, warmup_steps=warmup
     )
-    learner.compile(Muon(rate, global_clipnorm=schedule.clip_norm), jit_compile=False)
+    learner.compile(Muon(rate, schedule.weight_decay, global_clipnorm=schedule.clip_norm), jit_compile=False)
     learner.optimizer.build(learner.trainable_variables)
     best = network.get_weights()
 
@@ -176,7 +187,7 @@ def fit(
                 save()
                 saved_at = time.monotonic()
             if ending.asked:
-                bar.write(f"asked to end after update {progress.step}; the same command goes on from there")
+                _tell(f"asked to end after update {progress.step}; the same command goes on from there")
                 raise KeyboardInterrupt
     network.set_weights(best)
     return progress
@@ -217,7 +228,7 @@ class _Bar(tqdm):
         self.update(places)
 
     def tell(self, epoch: dict[str, float]) -> None:
-        self.write(
+        _tell(
             f"epoch {epoch['epoch']}: loss {epoch['loss']:.3f}, validation {epoch['validation_loss']:.3f} nats a note"
         )
 
@@ -245,9 +256,14 @@ class _Ending:
         self.asked = True
 
 
+def _tell(line: str) -> None:
+    # On stderr, which keeps nothing back, above the progress bar if there is one.
+    tqdm.write(line, file=sys.stderr)
+
+
 def _variables(learner: Learner) -> list:
     # All that one update hands on to the next.
-    return [*learner.network.variables, learner.carried, *learner.optimizer.variables]
+    return [*learner.network.variables, learner.carried, learner.seeds.state, *learner.optimizer.variables]
 
 
 @dataclass(frozen=True)
@@ -264,19 +280,14 @@ class Checkpoint:
     def write(self, progress: Progress, current: list[np.ndarray], best: list[np.ndarray]) -> None:
         """Save where training stands."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Under a name of this process's own: one whose parent was killed may be writing a last time.
-        part = self.path.with_suffix(f".{os.getpid()}.part")
         about = json.dumps({"fingerprint": self.fingerprint, "progress": asdict(progress)})
         arrays = {f"current_{i:03}": array for i, array in enumerate(current)}
         arrays |= {f"best_{i:03}": array for i, array in enumerate(best)}
-        with part.open("wb") as file:
+        with replacing(self.path) as part, part.open("wb") as file:
             np.savez(file, about=np.array(about), **arrays)
-        part.replace(self.path)
 
     def read(self) -> tuple[Progress, list[np.ndarray], list[np.ndarray]] | None:
         """What `write` saved, or None if there is nothing that fits."""
-        for part in self.path.parent.glob("*.part"):
-            part.unlink(missing_ok=True)
         if not self.path.is_file():
             return None
         try:
@@ -286,13 +297,13 @@ class Checkpoint:
                 current = [saved[name] for name in names if name.startswith("current_")]
                 best = [saved[name] for name in names if name.startswith("best_")]
         except Exception as error:  # whatever a torn file makes numpy and zipfile raise
-            tqdm.write(f"the checkpoint in {self.path} is damaged ({error}); training starts anew")
+            _tell(f"the checkpoint in {self.path} is damaged ({error}); training starts anew")
             return None
         if about["fingerprint"] != self.fingerprint:
-            tqdm.write(f"the checkpoint in {self.path} is of other settings, data or code; training starts anew")
+            _tell(f"the checkpoint in {self.path} is of other settings, data or code; training starts anew")
             return None
         progress = Progress(**about["progress"])
-        tqdm.write(f"going on from the checkpoint after update {progress.step}, in epoch {len(progress.history) + 1}")
+        _tell(f"going on from the checkpoint after update {progress.step}, in epoch {len(progress.history) + 1}")
         return progress, current, best
 
     def discard(self) -> None:

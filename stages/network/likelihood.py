@@ -60,10 +60,10 @@ class _Scorer(keras.Model):
             "continuation": self.network.nats(self.network.context(past, inside[:, :-1]), inside),
         }
         if self.gaps:
-            future = self.network.future(rows[:, 1:])
+            future = self.network.future(rows)
             for gap in self.gaps:
-                beyond = future[:, gap : gap + WINDOW]
-                context = self.network.context(past, inside[:, :-1], beyond, ops.full((1, 1), gap, "int32"))
+                ahead = self.network.ahead(rows, future, ops.full(rows.shape[:1], gap, "int32"), WINDOW)
+                context = self.network.context(past, inside[:, :-1], ahead)
                 result[f"gap_{gap}"] = self.network.nats(context, inside)
         return result
 

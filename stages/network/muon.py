@@ -10,16 +10,16 @@ class Muon(keras.optimizers.Muon):
     The four gates of an LSTM, which stand side by side in one matrix, are orthogonalised one by one, since each is a
     map of its own; and in bfloat16, as the method's authors do: the iteration forgives the rounding. Muon is for what
     maps one hidden layer to another; what reads features, which are mostly ones among noughts, and what gives logits
-    learns by Adam, at the same rate.
+    learns by Adam, at the same rate. All weights decay by the share `weight_decay` times the rate.
     """
 
-    def __init__(self, learning_rate, **kwargs) -> None:
+    def __init__(self, learning_rate, weight_decay: float = 0.0, **kwargs) -> None:
         super().__init__(
             learning_rate,
             exclude_layers=[r"^(?!.*(recurrent_kernel|from_past/kernel|from_future/kernel|to_heads/kernel))"],
             adam_beta_2=0.95,  # the default of 0.999 forgets a spike too slowly at this rate
-            weight_decay=None,
-            adam_weight_decay=None,
+            weight_decay=weight_decay,
+            adam_weight_decay=weight_decay,
             **kwargs,
         )
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from stages.music import encoding
 from stages.music.encoding import CELL, DURATION, DURATION_BINS, DURATION_CELLS, KEYS, PITCH, STEP, VELOCITY
 from stages.network import batches, features
-from stages.network.bilstm import BiLSTM, pointed_cells
+from stages.network.bilstm import Ahead, BiLSTM, pointed_cells
 
 CHUNK = 50  # notes drawn by one call of the compiled loop
 _DRAWS = 6  # random numbers a note: step bin and cell, pitch, duration choice and cell, velocity
@@ -39,29 +39,31 @@ class _Player(keras.Model):
         taste = x["temperature"], x["top_p"]
 
         def play(carried, given):
-            row, *state = carried
-            gap, draws = given
+            row, passed, *state = carried
+            left, draws = given
             past, state = self.network.past_step(row, state)
+            ahead, least, most = None, ops.zeros_like(passed), ops.full_like(passed, encoding.STEP_CELLS - 1)
             if self.filling:
-                # Of a future farther off than the network can be told, it knows nothing.
-                future = ops.where(gap > 0, x["future"], 0.0)
-                context = self.network.context(past, row, future, ops.broadcast_to(gap, ops.shape(past)[:1]))
-            else:
-                context = self.network.context(past, row)
-            row = self._note(context, row, draws, taste)
+                least, most = ops.maximum(x["lead"] - passed, 0), ops.maximum(x["end"] - 1 - passed, 0)
+                gap = ops.broadcast_to(ops.minimum(left, self.network.longest_gap), ops.shape(passed))
+                room = ops.maximum(x["room"] - passed, 0) * gap // left
+                ahead = Ahead(x["future"], x["next"], gap, room)
+            row = self._note(self.network.context(past, row, ahead), row, draws, taste, least, most)
             # Keras' scan on TensorFlow collects as many arrays as it carries.
-            return [row, *state], [row, *state]
+            return [row, passed + row[:, STEP], *state], [row, passed, *state]
 
-        (_, *state), (rows, *_) = ops.scan(play, [x["row"], x["state"][0], x["state"][1]], (x["gap"], x["draws"]))
+        carried = [x["row"], x["passed"], x["state"][0], x["state"][1]]
+        (_, _, *state), (rows, *_) = ops.scan(play, carried, (x["left"], x["draws"]))
         return rows, ops.stack(state)
 
-    def _note(self, context, before, draws, taste):
+    def _note(self, context, before, draws, taste, least, most):
         network, draws = self.network, ops.moveaxis(draws, -1, 0)
-        probabilities = ops.exp(network.step(context))
         # Above the highest key there is none left to strike in the same instant.
-        together = ops.where(before[:, PITCH] == KEYS - 1, 0.0, probabilities[:, 0])
-        probabilities = ops.concatenate([together[:, None], probabilities[:, 1:]], axis=-1)
-        step = _cell(_draw(probabilities, draws[0], *taste), encoding.STEP_EDGES, draws[1])
+        least = ops.maximum(least, ops.cast(before[:, PITCH] == KEYS - 1, "int32"))
+        most = ops.maximum(least, most)
+        allowed = (encoding.STEP_EDGES[1:] > least[:, None]) & (encoding.STEP_EDGES[:-1] <= most[:, None])
+        choice = _draw(ops.where(allowed, ops.exp(network.step(context)), 0.0), draws[0], *taste)
+        step = ops.clip(_cell(choice, encoding.STEP_EDGES, draws[1]), least, most)
         row = features.next_row(before, step)
 
         probabilities = ops.exp(network.pitch(context, row, before[:, PITCH]))
@@ -120,7 +122,7 @@ def continuations(
     prompt's last onset, even if that makes fewer notes. The same seed and prompts give the same notes on the same
     machine type. progress: the label of a progress bar, or None for none.
     """
-    played = _play(network, prompts, None, notes, seed, taste, progress, cells)
+    played = _play(network, prompts, notes, seed, taste, progress, cells)
     return [fields if cells is None else fields[np.cumsum(fields[:, STEP]) < cells] for fields in played]
 
 
@@ -134,48 +136,51 @@ def fillings(
     taste: Taste = DEFAULT,
     progress: str | None = None,
     leads: Sequence[int] | None = None,
+    ends: Sequence[int] | None = None,
 ) -> list[np.ndarray]:
-    """Play `notes` notes between each past and its future.
+    """Play `notes` notes between each past and its future, fewer where they find no room.
 
-    cells: for each, from the past's last onset to the future's first. What is played is stretched or squeezed into it;
-    leads: cells at its beginning that stay free, none unless given.
-    Where there are more notes than the network's longest gap, the first ones are played without knowing the future.
+    cells: for each, from the past's last onset to the future's first; leads: cells at its beginning in which no note is
+    to begin, none unless given; ends: cells before which all are to begin, up to the future unless given.
+    Where there are more notes than the network's longest gap, it is told of a future that far off, in the share of the
+    room that falls to it.
     """
-    played = _play(network, pasts, futures, notes, seed, taste, progress)
-    return [
-        squeezed(fields, room, lead)
-        for fields, room, lead in zip(played, cells, leads or [0] * len(cells), strict=True)
-    ]
+    leads, ends = np.array(leads or [0] * len(cells), np.int32), np.array(ends or cells, np.int32)
+    # A step cannot be longer than the longest: what a lead takes more is put before the first note afterwards.
+    over = np.maximum(leads - (encoding.STEP_CELLS - 1), 0)
+    future, following = _after(network, futures)
+    ahead = {"future": future, "next": following, "room": np.array(cells, np.int32) - over}
+    ahead |= {"lead": leads - over, "end": ends - over}
+    played = _play(network, pasts, notes, seed, taste, progress, ahead=ahead)
+    for fields, more in zip(played, over, strict=True):
+        fields[0, STEP] += more
+    return [fields[np.cumsum(fields[:, STEP]) < end] for fields, end in zip(played, ends, strict=True)]
 
 
-def _play(network, pasts, futures, notes, seed, taste, label, cells=None) -> list[np.ndarray]:
+def _play(network, pasts, notes, seed, taste, label, cells=None, ahead=None) -> list[np.ndarray]:
     if not len(pasts):
         return []
     row, state = _before(network, pasts)
     chunks = -(-notes // CHUNK)
-    gaps = np.zeros(chunks * CHUNK, np.int32)
-    if futures is not None:
-        left = np.arange(notes, 0, -1)
-        gaps[:notes] = np.where(left > network.longest_gap, 0, left)
     random = np.random.default_rng((seed, 4))
     x = {
         "row": row,
         "state": state,
         "temperature": np.float32(taste.temperature),
         "top_p": np.float32(taste.top_p),
-    }
-    if futures is not None:
-        x["future"] = _after(network, futures)
-    player = _Player(network, filling=futures is not None)
-    played, passed = [], np.zeros(len(pasts), np.int64)
+    } | (ahead or {})
+    player = _Player(network, filling=ahead is not None)
+    played, passed = [], np.zeros(len(pasts), np.int32)
     total, unit = (notes, " notes") if cells is None else (round(cells * CELL), " s of music")
     with tqdm(total=total, desc=label, unit=unit, disable=label is None) as bar:
-        for chunk in np.split(gaps, chunks):
-            draws = random.random((CHUNK, len(pasts), _DRAWS), np.float32)
-            rows, x["state"] = map(np.asarray, player.predict_on_batch(x | {"gap": chunk, "draws": draws}))
+        for first in range(0, chunks * CHUNK, CHUNK):
+            x["passed"] = passed
+            x["left"] = np.maximum(notes - np.arange(first, first + CHUNK, dtype=np.int32), 1)
+            x["draws"] = random.random((CHUNK, len(pasts), _DRAWS), np.float32)
+            rows, x["state"] = map(np.asarray, player.predict_on_batch(x))
             x["row"] = rows[-1]
             played.append(rows[..., :4])
-            passed += rows[..., STEP].sum(axis=0)
+            passed = passed + rows[..., STEP].sum(axis=0, dtype=np.int32)
             done = len(played) * CHUNK if cells is None else int(passed.min() * CELL)
             bar.update(min(done, total) - bar.n)
             if cells is not None and passed.min() >= cells:
@@ -207,35 +212,12 @@ def _before(network: BiLSTM, pasts: Sequence[np.ndarray]) -> tuple[np.ndarray, n
     return np.stack([row for row, _ in read]).astype(np.int32), np.stack([state for _, state in read], axis=1)
 
 
-def _after(network: BiLSTM, futures: Sequence[np.ndarray]) -> np.ndarray:
-    # What the backward LSTM makes of each future, (streams, units).
+def _after(network: BiLSTM, futures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    # What the backward LSTM makes of each future, (streams, units), and its first note, (streams, NOTE_AHEAD).
     def reader(alike):
-        return ops.convert_to_numpy(network.future(np.stack([batches.rows_of(fields) for fields in alike]))[:, 0])
+        rows = np.stack([batches.rows_of(fields) for fields in alike])
+        read = network.future(rows)[:, 0], features.note_ahead(rows)[:, 0]
+        return zip(*map(ops.convert_to_numpy, read), strict=True)
 
-    return np.stack(_read(futures, reader))
-
-
-def squeezed(fields: np.ndarray, cells: int, lead: int = 0) -> np.ndarray:
-    """`fields` with onsets and ends moved in proportion, so that the next onset would come `cells` after the start.
-
-    lead: cells at the start in which no note begins.
-    """
-    if lead:
-        fields = fields.copy()
-        fields[0, STEP] = max(0, fields[0, STEP] - lead)
-        fields = squeezed(fields, cells - lead)
-        fields[0, STEP] += lead
-        return fields
-    onset = np.cumsum(fields[:, STEP])
-    # The future's first step is not part of what was played: leave it what a note took on average.
-    scale = cells / max(1.0, onset[-1] * (1 + 1 / len(fields)))
-    moved = np.rint(onset * scale).astype(np.int64)
-    # What came one after the other still does, as long as there is room for it.
-    for note in np.flatnonzero(fields[:, STEP]):
-        moved[note:] += max(0, (moved[note - 1] if note else 0) + 1 - moved[note])
-    moved = np.minimum(moved, max(cells - 1, 0))
-    end = np.rint((onset + fields[:, DURATION]) * scale).astype(np.int64)
-    fields = fields.copy()
-    fields[:, STEP] = np.diff(moved, prepend=0)
-    fields[:, DURATION] = np.clip(end - moved, 1, DURATION_CELLS)
-    return fields
+    future, following = zip(*_read(futures, reader), strict=True)
+    return np.stack(future), np.stack(following)

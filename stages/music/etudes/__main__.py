@@ -12,6 +12,7 @@ import hashlib
 from pathlib import Path
 
 from stages.music.etudes import edition
+from stages.music.replacing import replacing
 
 FOLDER = Path("data/etudes")
 
@@ -20,9 +21,8 @@ def main() -> None:
     files = edition.contents()
     archive = edition.archive(files)
     for name, content in (("etudes.zip", archive), ("SHA256SUMS", edition.sums(files).encode())):
-        unfinished = FOLDER / f"{name}.part"
-        unfinished.write_bytes(content)
-        unfinished.replace(FOLDER / name)
+        with replacing(FOLDER / name) as part:
+            part.write_bytes(content)
     print(f"sha256: {hashlib.sha256(archive).hexdigest()}")
     print(f"unpacked_bytes: {sum(map(len, files.values()))}")
 
