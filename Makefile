@@ -7,7 +7,7 @@ DEMO := demo
 # What a demonstration of some minutes changes in params.yaml: the small corpus, a small network, a short training.
 DEMO_PARAMS := dataset=etudes train.units=128 train.trunk=128 train.head=96 train.streams=16 train.epochs=6 \
 	train.steps_per_epoch=100 train.warmup_steps=60 train.validation_notes=400 \
-	generate.notes=300 generate.prompt_notes=60 generate.improvisations=3 generate.continuations=2 generate.fillings=1
+	generate.notes=300 generate.prompt_notes=60 generate.improvisations=3 generate.continuations=2 generate.fillings=1 generate.measured=24
 
 # What each part of the network and of its training is worth: a name and what it changes, every one on equal budget.
 ABLATION_BUDGET := train.epochs=1 train.steps_per_epoch=400 train.warmup_steps=100

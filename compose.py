@@ -1,5 +1,6 @@
 """Play with a trained model: from nothing, on from a MIDI file, or in a gap of one. `python compose.py --help`"""
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ import typer
 
 from stages.music import midi
 from stages.music.editing import Edit
-from stages.music.encoding import CELL, STEP, STEP_CELLS, decode, encode
+from stages.music.encoding import CELL, STEP, decode, encode
 from stages.music.errors import InputError
 
 MODEL = Path("models/bilstm.keras")
@@ -34,6 +35,7 @@ Takes = Annotated[int, typer.Option(min=1, max=64, help="How many versions, each
 Seed = Annotated[int, typer.Option(min=0, help="The same seed plays the same notes.")]
 Temperature = Annotated[float, typer.Option(min=0.05, max=3, help="Below 1 safer, above 1 bolder.")]
 TopP = Annotated[float, typer.Option("--top-p", min=0.05, max=1, help="Share of probability that choices come from.")]
+MinP = Annotated[float, typer.Option("--min-p", min=0, max=0.5, help="Least share of the likeliest choice to keep.")]
 Audio = Annotated[bool, typer.Option("--audio", help="Write an MP3 beside each MIDI file.")]
 Output = Annotated[Path | None, typer.Option("--out", help="File to write. Default: named after and beside the input.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files.")]
@@ -47,6 +49,7 @@ def improvise(
     seed: Seed = 1,
     temperature: Temperature = 1.0,
     top_p: TopP = 0.98,
+    min_p: MinP = 0.0,
     audio: Audio = False,
     out: Output = None,
     force: Force = False,
@@ -54,7 +57,7 @@ def improvise(
 ) -> None:
     """Play from nothing."""
     targets = _targets(out or Path("improvisation.mid"), takes, audio, force)
-    played = _continue([np.zeros((0, 4), np.int32)] * takes, seconds, seed, temperature, top_p, model)
+    played = _continue([np.zeros((0, 4), np.int32)] * takes, seconds, seed, (temperature, top_p, min_p), model)
     for target, fields in zip(targets, played, strict=True):
         notes = decode(fields, -fields[0, STEP] * CELL if len(fields) else 0)
         midi.write_midi(notes, target)
@@ -69,6 +72,7 @@ def continue_(
     seed: Seed = 1,
     temperature: Temperature = 1.0,
     top_p: TopP = 0.98,
+    min_p: MinP = 0.0,
     audio: Audio = False,
     out: Output = None,
     force: Force = False,
@@ -78,7 +82,7 @@ def continue_(
     data, notes = _read(file)
     targets = _targets(out or file.with_name(f"{file.stem}-continued.mid"), takes, audio, force)
     past, last = encode(notes)[-RECALL:], float(notes["start"].iloc[-1])
-    played = _continue([past] * takes, seconds, seed, temperature, top_p, model)
+    played = _continue([past] * takes, seconds, seed, (temperature, top_p, min_p), model)
     for target, fields in zip(targets, played, strict=True):
         _write(data, decode(fields, _on_grid(last)), target, audio)
 
@@ -93,6 +97,7 @@ def fill(
     seed: Seed = 1,
     temperature: Temperature = 1.0,
     top_p: TopP = 0.98,
+    min_p: MinP = 0.0,
     audio: Audio = False,
     out: Output = None,
     force: Force = False,
@@ -119,22 +124,21 @@ def fill(
 
     network = bilstm.load(model)
     past, future = encode(before)[-RECALL:], encode(after)[:AHEAD]
-    lead = round((start - before["start"].iloc[-1]) / CELL)
-    room = round((end - start) / CELL)
-    future[0, STEP] = min(room // (count + 1), STEP_CELLS - 1)  # what its first note may expect before it
+    last = _on_grid(before["start"].iloc[-1])
     played = sampling.fillings(
         network,
         [past] * takes,
         [future] * takes,
         count,
-        [lead + room] * takes,
+        [max(1, round((after["start"].iloc[0] - last) / CELL))] * takes,
         seed,
-        sampling.Taste(temperature, top_p),
+        sampling.Taste(temperature, top_p, min_p),
         "play",
-        leads=[lead] * takes,
+        leads=[max(0, math.ceil((start - last) / CELL))] * takes,
+        ends=[max(1, math.ceil((end - last) / CELL))] * takes,
     )
     for target, fields in zip(targets, played, strict=True):
-        _write(data, decode(fields, _on_grid(before["start"].iloc[-1])), target, audio, (start, end))
+        _write(data, decode(fields, last), target, audio, (start, end))
 
 
 def _read(file: Path) -> tuple[bytes, pd.DataFrame]:
@@ -159,11 +163,10 @@ def _targets(path: Path, takes: int, audio: bool, force: bool) -> list[Path]:
     return paths
 
 
-def _continue(pasts, seconds, seed, temperature, top_p, model) -> list[np.ndarray]:
+def _continue(pasts, seconds, seed, taste, model) -> list[np.ndarray]:
     from stages.network import bilstm, sampling
 
-    network = bilstm.load(model)
-    taste = sampling.Taste(temperature, top_p)
+    network, taste = bilstm.load(model), sampling.Taste(*taste)
     cells = round(seconds / CELL)
     return sampling.continuations(network, pasts, round(seconds * DENSEST), seed, taste, "play", cells)
 

@@ -1,7 +1,7 @@
 """How close the samples come to real music.
 
 Reads reports/samples/samples.json and notes.parquet, and data/notes. Of the samples only generated notes count, not
-prompts and what stands around a gap.
+prompts and what stands around a gap; improvisations of which no file was made count too.
 
 Writes
 - reports/similarity.json: overlap of generated with test music and its ceiling, habits such as repeating notes, and
@@ -61,9 +61,9 @@ def _generated() -> tuple[pd.DataFrame, pd.DataFrame]:
     # The generated notes of improvisations and continuations, and those of fillings, described where they stand.
     about = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
     notes = statistics.describe(read_notes(SAMPLES / "notes.parquet"))
-    kind = notes["piece"].map(dict(enumerate(sample["kind"] for sample in about)))
-    notes, kind = notes[notes["generated"]], kind[notes["generated"]]
-    return notes[kind.isin(["improvisation", "continuation"])], notes[kind == "filling"]
+    notes = notes[notes["generated"]]
+    filled = notes["piece"].isin([piece for piece, sample in enumerate(about) if sample["kind"] == "filling"])
+    return notes[~filled], notes[filled]
 
 
 def _sizes(music: pd.DataFrame) -> list[int]:

@@ -1,4 +1,7 @@
-"""Play: models/bilstm.keras and prompts from data/notes -> reports/samples: MIDI files, a note table, what they are."""
+"""Play: models/bilstm.keras and prompts from data/notes -> reports/samples: MIDI files, a note table, what they are.
+
+The note table holds the samples in the order of samples.json, then the improvisations that are only measured.
+"""
 
 import json
 from pathlib import Path
@@ -11,6 +14,7 @@ from stages.music import midi
 from stages.music.encoding import CELL, STEP, decode, encode
 from stages.music.errors import InputError
 from stages.music.notes import arrange, read_notes, read_pieces, write_notes
+from stages.music.renewing import renewing
 from stages.settings import Settings
 
 MODEL, TEST, PIECES = Path("models/bilstm.keras"), Path("data/notes/test.parquet"), Path("data/notes/pieces.parquet")
@@ -23,31 +27,33 @@ def main(params: Settings) -> None:
     from stages.network import bilstm, sampling
 
     network = bilstm.load(MODEL)
-    taste = sampling.Taste(params.generate.temperature, params.generate.top_p)
+    taste = sampling.Taste(params.generate.temperature, params.generate.top_p, params.generate.min_p)
+    seed, improvised = params.generate.seed, params.generate.improvisations
     notes, prompt_notes, gap_notes = params.generate.notes, params.generate.prompt_notes, params.generate.gap_notes
     prompts = _excerpts(params.generate.continuations, prompt_notes, 0)
     gaps = _excerpts(params.generate.fillings, 2 * prompt_notes + gap_notes, len(prompts))
     after = prompt_notes + gap_notes
 
     nothing = np.zeros((0, 4), np.int32)
-    starts = [nothing] * params.generate.improvisations + [fields for _, fields in prompts]
-    played = sampling.continuations(network, starts, notes, params.generate.seed, taste, "play")
+    starts = [nothing] * improvised + [fields for _, fields in prompts] + [nothing] * params.generate.measured
+    played = sampling.continuations(network, starts, notes, seed, taste, "play")
+    played = sampling.revised(network, starts, played, params.generate.revisions, seed, taste, "revise")
     filled = sampling.fillings(
         network,
         [fields[:prompt_notes] for _, fields in gaps],
         [fields[after:] for _, fields in gaps],
         gap_notes,
         [int(fields[prompt_notes : after + 1, STEP].sum()) for _, fields in gaps],
-        params.generate.seed,
+        seed,
         taste,
         "fill",
     )
 
     samples = []
-    for number, fields in enumerate(played[: params.generate.improvisations], start=1):
+    for number, fields in enumerate(played[:improvised], start=1):
         samples.append(_sample("improvisation", number, None, nothing, fields, nothing))
     for number, ((piece, prompt), fields) in enumerate(
-        zip(prompts, played[params.generate.improvisations :], strict=True), start=1
+        zip(prompts, played[improvised : len(starts) - params.generate.measured], strict=True), start=1
     ):
         samples.append(_sample("continuation", number, piece, prompt, fields, nothing))
     for number, ((piece, true), fields) in enumerate(zip(gaps, filled, strict=True), start=1):
@@ -57,15 +63,20 @@ def main(params: Settings) -> None:
         samples.append(_sample("filling", number, piece, true[:prompt_notes], fields, future))
         samples.append(_sample("original", number, piece, true[:prompt_notes], true[prompt_notes:after], true[after:]))
 
-    SAMPLES.mkdir(parents=True, exist_ok=True)
-    for about, table in samples:
-        midi.write_midi(table, SAMPLES / f"{about['name']}.mid")
+    measured = [
+        _sample("measured", number, None, nothing, fields, nothing)
+        for number, fields in enumerate(played[len(starts) - params.generate.measured :], start=1)
+    ]
+
     # An empty table first, so that there is one without samples too.
     tables = [decode(nothing).assign(generated=False, piece=np.int32(0))]
-    tables += [table.assign(piece=np.int32(number)) for number, (_, table) in enumerate(samples)]
-    write_notes(SAMPLES / "notes.parquet", pd.concat(tables, ignore_index=True))
+    tables += [table.assign(piece=np.int32(number)) for number, (_, table) in enumerate(samples + measured)]
     about = json.dumps([about for about, _ in samples], indent=2, ensure_ascii=False)
-    (SAMPLES / "samples.json").write_text(about + "\n", encoding="utf-8")
+    with renewing(SAMPLES) as folder:
+        for described, table in samples:
+            midi.write_midi(table, folder / f"{described['name']}.mid")
+        write_notes(folder / "notes.parquet", pd.concat(tables, ignore_index=True))
+        (folder / "samples.json").write_text(about + "\n", encoding="utf-8")
 
 
 def _excerpts(count: int, notes: int, skip: int) -> list[tuple[pd.Series, np.ndarray]]:

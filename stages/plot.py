@@ -1,7 +1,6 @@
 """Draw the run: everything in reports/ -> reports/figures/*.png and the page reports/index.html."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +9,8 @@ from stages.entry import run
 from stages.music import corpus
 from stages.music.errors import InputError
 from stages.music.notes import read_notes
+from stages.music.renewing import renewing
+from stages.music.replacing import replacing
 from stages.report import figures, page
 from stages.settings import Settings
 
@@ -25,13 +26,12 @@ def main(params: Settings) -> None:
     loss, distributions = pd.read_csv(REPORTS / "loss.csv"), pd.read_csv(REPORTS / "distributions.csv")
     samples = _samples()
 
-    shutil.rmtree(FIGURES, ignore_errors=True)
-    FIGURES.mkdir(parents=True)
-    figures.save(figures.loss(loss, training["best_epoch"]), FIGURES / "loss.png", params.plot.dpi)
-    figures.save(figures.distributions(distributions), FIGURES / "distributions.png", params.plot.dpi)
-    for sample in samples:
-        roll = figures.roll(sample.notes, sample.regions, sample.seconds, sample.caption)
-        figures.save(roll, FIGURES / f"roll-{sample.name}.png", params.plot.dpi)
+    with renewing(FIGURES) as folder:
+        figures.save(figures.loss(loss, training["best_epoch"]), folder / "loss.png", params.plot.dpi)
+        figures.save(figures.distributions(distributions), folder / "distributions.png", params.plot.dpi)
+        for sample in samples:
+            roll = figures.roll(sample.notes, sample.regions, sample.seconds, sample.caption)
+            figures.save(roll, folder / f"roll-{sample.name}.png", params.plot.dpi)
 
     html = page.render(
         page.Run(
@@ -46,8 +46,10 @@ def main(params: Settings) -> None:
                 "train.head": params.train.head,
                 "train.learning_rate": params.train.learning_rate,
                 "train.seed": params.train.seed,
-                "generate.temperature": params.generate.temperature,
-                "generate.top_p": params.generate.top_p,
+                "generate.temperature": _each(params.generate.temperature),
+                "generate.top_p": _each(params.generate.top_p),
+                "generate.min_p": _each(params.generate.min_p),
+                "generate.revisions": params.generate.revisions,
                 "generate.seed": params.generate.seed,
             },
             corpus=_read("corpus.json"),
@@ -59,7 +61,12 @@ def main(params: Settings) -> None:
             samples=samples,
         )
     )
-    PAGE.write_text(html, encoding="utf-8", newline="\n")
+    with replacing(PAGE) as part:
+        part.write_text(html, encoding="utf-8", newline="\n")
+
+
+def _each(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in (values[:1] if len(set(values)) == 1 else values))
 
 
 def _samples() -> list[page.Sample]:

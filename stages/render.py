@@ -12,6 +12,7 @@ from tqdm import tqdm
 from stages.entry import run
 from stages.music import audio
 from stages.music.notes import read_notes
+from stages.music.renewing import renewing
 from stages.settings import Settings
 
 SAMPLES = Path("reports/samples")
@@ -22,15 +23,15 @@ def main(params: Settings) -> None:
     samples = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
     notes = read_notes(SAMPLES / "notes.parquet")
     rate, loudness = params.render.sample_rate, params.render.loudness
-    AUDIO.mkdir(parents=True, exist_ok=True)
-    played = joblib.Parallel(n_jobs=min(len(samples), joblib.cpu_count()) or 1, return_as="generator_unordered")(
-        joblib.delayed(audio.write_mp3)(
-            notes[notes["piece"] == number], AUDIO / f"{sample['name']}.mp3", rate, loudness
+    with renewing(AUDIO) as folder:
+        played = joblib.Parallel(n_jobs=min(len(samples), joblib.cpu_count()) or 1, return_as="generator_unordered")(
+            joblib.delayed(audio.write_mp3)(
+                notes[notes["piece"] == number], folder / f"{sample['name']}.mp3", rate, loudness
+            )
+            for number, sample in enumerate(samples)
         )
-        for number, sample in enumerate(samples)
-    )
-    for _ in tqdm(played, total=len(samples), desc="render", unit="sample"):
-        pass
+        for _ in tqdm(played, total=len(samples), desc="render", unit="sample"):
+            pass
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from stages.music.errors import InputError
 
@@ -15,6 +15,21 @@ Width = Annotated[int, Field(ge=8, le=4096)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Gap = Annotated[int, Field(ge=1, le=64)]
 Samples = Annotated[int, Field(ge=0, le=64)]
+
+
+def _each(low: float, high: float) -> BeforeValidator:
+    # A number for all fields of a note, or one for each.
+    def check(value: object) -> tuple[float, ...]:
+        values = value if isinstance(value, list) else [value] * 4
+        numbers = [number for number in values if isinstance(number, int | float) and not isinstance(number, bool)]
+        if len(values) != 4 or len(numbers) != 4 or not all(low <= number <= high for number in numbers):
+            raise ValueError(f"must be a number from {low:g} to {high:g}, or four: [step, pitch, duration, velocity]")
+        return tuple(map(float, numbers))
+
+    return BeforeValidator(check)
+
+
+Each = tuple[float, float, float, float]
 
 
 class _Section(BaseModel):
@@ -59,14 +74,17 @@ class Evaluate(_Section):
 
 class Generate(_Section):
     seed: Seed
-    temperature: float = Field(ge=0.05, le=3)
-    top_p: float = Field(ge=0.05, le=1)
+    temperature: Annotated[Each, _each(0.05, 3)]
+    top_p: Annotated[Each, _each(0.05, 1)]
+    min_p: Annotated[Each, _each(0, 0.5)]
+    revisions: int = Field(ge=0, le=20)
     improvisations: Samples
     continuations: Samples
     fillings: Samples
     notes: int = Field(ge=16, le=100_000)
     prompt_notes: int = Field(ge=8, le=10_000)
     gap_notes: Gap
+    measured: int = Field(ge=0, le=256)
 
 
 class Render(_Section):
@@ -118,7 +136,7 @@ def _explain(error: ValidationError) -> str:
         return f"{key}: unknown key{_known(first['loc'])}{more}"
     if first["type"] == "missing":
         return f"{key}: missing key; `git show HEAD:params.yaml` has an example{more}"
-    message = first["msg"].removeprefix("Input ").replace("should", "must")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
     return f"{key} = {first['input']!r}: {message}{more}"
 
 

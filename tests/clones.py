@@ -27,6 +27,8 @@ SMALL = {
         "notes": 60,
         "prompt_notes": 20,
         "gap_notes": 8,
+        "measured": 2,
+        "revisions": 1,
     },
     "render": {"sample_rate": 22050},
     "plot": {"dpi": 50},
@@ -83,7 +85,7 @@ def cut_down(target: Path, train: int = 8) -> None:
     files["etudes-v1/etudes-v1.csv"] = text.getvalue().encode("utf-8")
     with zipfile.ZipFile(target / "cut.zip", "w") as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content)  # without the date, so that its bytes are always the same
     sums = sorted((name, hashlib.sha256(content).hexdigest()) for name, content in files.items())
     (target / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in sums), encoding="utf-8")
     entry = yaml.safe_load((ROOT / "data/etudes/dataset.yaml").read_text(encoding="utf-8"))

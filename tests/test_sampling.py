@@ -28,7 +28,7 @@ def test_every_note_is_drawn_from_what_the_network_says_of_it(network):
     """Hold the loop, which carries its state from note to note and chunk to chunk, against reading it all at once."""
     prompt, notes = random_fields(6, 20), 2 * sampling.CHUNK + 7
     played = sampling.continuations(network, [prompt], notes, seed=4)[0]
-    draws = np.random.default_rng((4, 4)).random((notes, 1, 6), np.float32)[:, 0].T
+    draws = np.random.default_rng((4, 4, 0)).random((notes, 6), np.float32).T
     rows = np.concatenate([batches.pads((1,)), batches.rows_of(np.concatenate([prompt, played]))])[None]
     context = network.context(network.past(rows[:, :-1], None)[0], rows[:, :-1])
     context = Context(*(part[0, len(prompt) :] for part in context[:4]))
@@ -37,7 +37,7 @@ def test_every_note_is_drawn_from_what_the_network_says_of_it(network):
     remaining = rows[:, batches.REMAINING]
 
     def drawn(log_probabilities, uniform):
-        return np.asarray(sampling._draw(np.exp(log_probabilities), uniform, 1.0, 1.0))
+        return np.asarray(sampling._draw(np.exp(log_probabilities), uniform, 1.0, 1.0, 0.0))
 
     def mostly_equal(expected, found):
         # A chance that falls on the edge between two choices may go either way in another order of sums.
@@ -74,6 +74,8 @@ def test_the_same_seed_plays_the_same(network):
         sampling.continuations(network, [NOTHING, random_fields(1, 9)], 70, seed) for seed in (1, 1, 2)
     )
     assert all((a == b).all() for a, b in zip(once, again, strict=True))
+    more = sampling.continuations(network, [NOTHING, random_fields(1, 9), NOTHING], 70, 1)
+    assert all((a == b).mean() > 0.9 for a, b in zip(once, more[:2], strict=True))  # sums may be added in other order
     assert not (once[0] == other[0]).all()
 
 
@@ -92,16 +94,30 @@ def test_low_temperature_and_small_top_p_play_the_likeliest(network):
     assert len({int(notes[0, VELOCITY]) for notes in cold}) < len(
         {int(notes[0, VELOCITY]) for notes in sampling.continuations(network, [NOTHING] * 50, 1, 1)}
     )
+    # Only the velocity is cold here.
+    mixed = sampling.continuations(network, [NOTHING] * 50, 1, 1, sampling.Taste(temperature=(1.0, 1.0, 1.0, 0.05)))
+    warm = sampling.continuations(network, [NOTHING] * 50, 1, 1)
+    assert all((one[0, :3] == other[0, :3]).all() for one, other in zip(mixed, warm, strict=True))
+    assert len({int(notes[0, VELOCITY]) for notes in mixed}) < len({int(notes[0, VELOCITY]) for notes in warm})
     narrow = sampling.continuations(network, [NOTHING] * 50, 1, 1, sampling.Taste(top_p=0.001))
     assert len({int(encoding.STEP_BIN[notes[0, STEP]]) for notes in narrow}) == 1
 
 
 @pytest.mark.parametrize(
-    "probabilities, top_p, expected", [([0.5, 0.3, 0.2], 0.8, [5 / 8, 3 / 8, 0]), ([0.1, 0.0, 0.9], 1.0, [0.1, 0, 0.9])]
+    "probabilities, temperature, top_p, min_p, expected",
+    [
+        ([0.5, 0.3, 0.2], 1.0, 0.8, 0.0, [5 / 8, 3 / 8, 0]),
+        ([0.1, 0.0, 0.9], 1.0, 1.0, 0.0, [0.1, 0, 0.9]),
+        ([0.5, 0.3, 0.2], 1.0, 1.0, 0.5, [5 / 8, 3 / 8, 0]),
+        ([0.5, 0.3, 0.2], 1.0, 0.6, 0.5, [5 / 8, 3 / 8, 0]),
+        ([0.5, 0.3, 0.2], 0.5, 1.0, 0.0, [25 / 38, 9 / 38, 4 / 38]),
+        ([0.5, 0.3, 0.2], 0.5, 1.0, 0.2, [25 / 34, 9 / 34, 0]),
+    ],
 )
-def test_top_p_keeps_the_likeliest_and_never_the_impossible(probabilities, top_p, expected):
+def test_choices_are_tempered_then_cut_to_the_likeliest(probabilities, temperature, top_p, min_p, expected):
     uniform = np.linspace(0, 1, 10_001, dtype=np.float32)
-    drawn = np.asarray(sampling._draw(np.tile(np.float32(probabilities), (len(uniform), 1)), uniform, 1.0, top_p))
+    many = np.tile(np.float32(probabilities), (len(uniform), 1))
+    drawn = np.asarray(sampling._draw(many, uniform, temperature, top_p, min_p))
     assert np.bincount(drawn, minlength=3) / len(uniform) == pytest.approx(expected, abs=2e-3)
 
 
@@ -123,7 +139,7 @@ def test_fillings_are_drawn_from_what_the_network_says_with_the_future_in_sight(
     """As evaluation has it: the same context for each note of a gap, with one note fewer between each time."""
     fields, gap = random_fields(8, 60), 6
     past, future, room = fields[:20], fields[26:], int(fields[20:27, STEP].sum())
-    filled = sampling.fillings(network, [past] * 3000, [future] * 3000, gap, [room] * 3000, 1)
+    filled = sampling.fillings(network, [past] * 1000, [future] * 1000, gap, [room] * 1000, 1)
     steps = np.array([notes[0, STEP] for notes in filled])
     rows = np.concatenate([batches.pads((1,)), batches.rows_of(fields)])[None]
     ahead = network.ahead(rows, network.future(rows), np.array([gap]), 21)
@@ -133,7 +149,7 @@ def test_fillings_are_drawn_from_what_the_network_says_with_the_future_in_sight(
     chances[encoding.STEP_EDGES[:-1] >= room] = 0
     chances /= chances.sum()
     counts = np.bincount(encoding.STEP_BIN[steps], minlength=encoding.STEP_BINS)
-    assert np.abs((counts - 3000 * chances) / np.sqrt(3000 * chances * (1 - chances) + 1)).max() < 4.5
+    assert np.abs((counts - 1000 * chances) / np.sqrt(1000 * chances * (1 - chances) + 1)).max() < 4.5
 
 
 def test_a_gap_of_more_notes_than_the_network_can_be_told_is_filled_too(network):
@@ -160,3 +176,24 @@ def test_fillings_depend_on_the_future(network):
 
 def test_no_streams_play_nothing(network):
     assert sampling.continuations(network, [], 10, seed=1) == []
+    assert sampling.fillings(network, [], [], 10, [], seed=1) == []
+    assert sampling.revised(network, [], [], 2, seed=1) == []
+
+
+def test_revising_draws_every_region_between_what_is_and_what_was(network):
+    """A pass keeps the number of notes and where the regions end, and is repeatable; none leaves all as it was."""
+    prompts = [NOTHING, random_fields(1, 9)]
+    played = sampling.continuations(network, prompts, 70, seed=2)
+    same = sampling.revised(network, prompts, played, 0, seed=1)
+    assert all((a == b).all() for a, b in zip(same, played, strict=True))
+    once, again, twice = (sampling.revised(network, prompts, played, passes, seed=1) for passes in (1, 1, 2))
+    for before, one, same, two in zip(played, once, again, twice, strict=True):
+        assert one.shape == before.shape and (one == same).all() and not (one == two).all()
+        left = sampling._to_region_end(before, 0)
+        ends = np.flatnonzero(left == 1) + 1
+        assert len(ends) >= 3 and (before[ends, STEP] > 0).all()
+        # Up to where a region ended all its notes have been played anew: fewer cells than before, none of them later.
+        assert (np.cumsum(one[:, STEP])[ends - 1] < np.cumsum(before[:, STEP])[ends]).all()
+        assert (one[:, PITCH] != before[:, PITCH]).mean() > 0.5
+        chord = one[1:, STEP] == 0
+        assert (one[1:, PITCH] > one[:-1, PITCH])[chord].all()

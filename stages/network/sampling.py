@@ -1,4 +1,7 @@
-"""Playing: new notes drawn from the network one after the other, many streams at once in one compiled loop."""
+"""Playing: new notes drawn from the network one after the other, many streams at once in one compiled loop.
+
+What is played goes on from a past, leads from a past to a future, or revises what was played before.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,46 +17,71 @@ from stages.network import batches, features
 from stages.network.bilstm import Ahead, BiLSTM, pointed_cells
 
 CHUNK = 50  # notes drawn by one call of the compiled loop
+REGION = 16  # notes that a revision draws again with one and the same future in sight
 _DRAWS = 6  # random numbers a note: step bin and cell, pitch, duration choice and cell, velocity
+
+Each = float | tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Taste:
-    """How to choose. temperature: above 0, 1 as learnt; top_p: the share of probability to keep, likeliest first."""
+    """How to choose; each for all fields, or one for step, pitch, duration and velocity.
 
-    temperature: float = 1.0
-    top_p: float = 1.0
+    temperature: above 0, 1 as learnt; top_p: the share of probability to keep, likeliest first; min_p: what is less
+    likely than this share of the likeliest is left out (Nguyen et al., 2024).
+    """
+
+    temperature: Each = 1.0
+    top_p: Each = 1.0
+    min_p: Each = 0.0
 
 
 DEFAULT = Taste()
 
 
+@dataclass(frozen=True)
+class _Aim:
+    """What each of the notes to play has ahead of it, an array of shape (notes, streams, ...) each.
+
+    future, following: see bilstm.Ahead.future and next; until: cells from the past's last onset to the future's first;
+    left: notes before it, 0 where there is none; first, last: cells from the past's last onset to the first and the
+    last moment at which the note may begin.
+    """
+
+    future: np.ndarray
+    following: np.ndarray
+    until: np.ndarray
+    left: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+
 class _Player(keras.Model):
     # A model only so that Keras compiles it, whatever the backend.
-    def __init__(self, network: BiLSTM, filling: bool) -> None:
+    def __init__(self, network: BiLSTM, aiming: bool) -> None:
         super().__init__(dtype=network.dtype_policy, name="player")
-        self.network, self.filling = network, filling
+        self.network, self.aiming = network, aiming
 
     def call(self, x):
         """Play a chunk of notes after x["row"]: rows, shape (CHUNK, streams, COLUMNS), and the state after them."""
-        taste = x["temperature"], x["top_p"]
+        taste = [(x["temperature"][field], x["top_p"][field], x["min_p"][field]) for field in range(4)]
 
         def play(carried, given):
             row, passed, *state = carried
-            left, draws = given
             past, state = self.network.past_step(row, state)
             ahead, least, most = None, ops.zeros_like(passed), ops.full_like(passed, encoding.STEP_CELLS - 1)
-            if self.filling:
-                least, most = ops.maximum(x["lead"] - passed, 0), ops.maximum(x["end"] - 1 - passed, 0)
-                gap = ops.broadcast_to(ops.minimum(left, self.network.longest_gap), ops.shape(passed))
-                room = ops.maximum(x["room"] - passed, 0) * gap // left
-                ahead = Ahead(x["future"], x["next"], gap, room)
-            row = self._note(self.network.context(past, row, ahead), row, draws, taste, least, most)
+            if self.aiming:
+                # Of a future too many notes off it is told as of one that it can be told of, just as densely filled.
+                gap = ops.minimum(given["left"], self.network.longest_gap)
+                room = ops.maximum(given["until"] - passed, 0) * gap // ops.maximum(given["left"], 1)
+                ahead = Ahead(given["future"], given["following"], gap, ops.where(gap > 0, room, -1))
+                least, most = (ops.clip(given[side] - passed, 0, most) for side in ("first", "last"))
+            row = self._note(self.network.context(past, row, ahead), row, given["draws"], taste, least, most)
             # Keras' scan on TensorFlow collects as many arrays as it carries.
             return [row, passed + row[:, STEP], *state], [row, passed, *state]
 
         carried = [x["row"], x["passed"], x["state"][0], x["state"][1]]
-        (_, _, *state), (rows, *_) = ops.scan(play, carried, (x["left"], x["draws"]))
+        (_, _, *state), (rows, *_) = ops.scan(play, carried, x["notes"])
         return rows, ops.stack(state)
 
     def _note(self, context, before, draws, taste, least, most):
@@ -62,22 +90,22 @@ class _Player(keras.Model):
         least = ops.maximum(least, ops.cast(before[:, PITCH] == KEYS - 1, "int32"))
         most = ops.maximum(least, most)
         allowed = (encoding.STEP_EDGES[1:] > least[:, None]) & (encoding.STEP_EDGES[:-1] <= most[:, None])
-        choice = _draw(ops.where(allowed, ops.exp(network.step(context)), 0.0), draws[0], *taste)
+        choice = _draw(ops.where(allowed, ops.exp(network.step(context)), 0.0), draws[0], *taste[STEP])
         step = ops.clip(_cell(choice, encoding.STEP_EDGES, draws[1]), least, most)
         row = features.next_row(before, step)
 
         probabilities = ops.exp(network.pitch(context, row, before[:, PITCH]))
         again = (step == 0)[:, None] & (ops.arange(KEYS) == before[:, PITCH, None])
-        row = _with(row, PITCH, _draw(ops.where(again, 0.0, probabilities), draws[2], *taste))
+        row = _with(row, PITCH, _draw(ops.where(again, 0.0, probabilities), draws[2], *taste[PITCH]))
 
-        choice = _draw(ops.exp(network.duration(context, row)), draws[3], *taste)
+        choice = _draw(ops.exp(network.duration(context, row)), draws[3], *taste[DURATION])
         binned = _cell(ops.minimum(choice, DURATION_BINS - 1), encoding.DURATION_EDGES, draws[4])
         pointer = ops.maximum(choice - DURATION_BINS, 0)
         pointed = ops.squeeze(ops.take_along_axis(pointed_cells(row), pointer[:, None], axis=-1), axis=-1)
         duration = ops.clip(ops.where(choice < DURATION_BINS, binned, pointed), 1, DURATION_CELLS)
         row = _with(row, DURATION, duration)
 
-        velocity = _draw(ops.exp(network.velocity(context, row)), draws[5], *taste)
+        velocity = _draw(ops.exp(network.velocity(context, row)), draws[5], *taste[VELOCITY])
         return _with(row, VELOCITY, velocity)
 
 
@@ -85,13 +113,14 @@ def _with(row, field, value):
     return ops.concatenate([row[:, :field], value[:, None], row[:, field + 1 :]], axis=-1)
 
 
-def _draw(probabilities, uniform, temperature, top_p):
-    # One choice a stream: tempered, cut to the likeliest that make up top_p, then by the inverse of the distribution.
+def _draw(probabilities, uniform, temperature, top_p, min_p):
+    # One choice a stream: tempered, cut to the likeliest, then by the inverse of the distribution.
     weights = ops.where(probabilities > 0, ops.exp(ops.log(ops.maximum(probabilities, 1e-30)) / temperature), 0.0)
     weights = weights / ops.sum(weights, axis=-1, keepdims=True)
     ordered = ops.flip(ops.sort(weights, axis=-1), axis=-1)
     before = ops.cumsum(ordered, axis=-1) - ordered
     least = ops.min(ops.where(before < top_p, ordered, 1.0), axis=-1, keepdims=True)
+    least = ops.maximum(least, min_p * ordered[:, :1])
     kept = ops.where(weights >= ops.maximum(least, 1e-30), weights, 0.0)
     heap = ops.cumsum(kept, axis=-1)
     # The last choice that weighs anything, should rounding put the draw beyond the heap.
@@ -119,10 +148,10 @@ def continuations(
     """Play `notes` notes after each prompt; after a prompt without notes, a piece from its beginning.
 
     prompts and results: fields (see music.encoding), int32, shape (notes, 4). cells: stop there, counted from the
-    prompt's last onset, even if that makes fewer notes. The same seed and prompts give the same notes on the same
-    machine type. progress: the label of a progress bar, or None for none.
+    prompt's last onset, even if that makes fewer notes. The same seed and prompt, at the same place among the prompts,
+    give the same notes on the same machine type. progress: the label of a progress bar, or None for none.
     """
-    played = _play(network, prompts, notes, seed, taste, progress, cells)
+    played = _play(_Player(network, aiming=False), prompts, notes, (seed, 4), taste, progress, cells=cells)
     return [fields if cells is None else fields[np.cumsum(fields[:, STEP]) < cells] for fields in played]
 
 
@@ -142,43 +171,88 @@ def fillings(
 
     cells: for each, from the past's last onset to the future's first; leads: cells at its beginning in which no note is
     to begin, none unless given; ends: cells before which all are to begin, up to the future unless given.
-    Where there are more notes than the network's longest gap, it is told of a future that far off, in the share of the
-    room that falls to it.
     """
-    leads, ends = np.array(leads or [0] * len(cells), np.int32), np.array(ends or cells, np.int32)
-    # A step cannot be longer than the longest: what a lead takes more is put before the first note afterwards.
-    over = np.maximum(leads - (encoding.STEP_CELLS - 1), 0)
-    future, following = _after(network, futures)
-    ahead = {"future": future, "next": following, "room": np.array(cells, np.int32) - over}
-    ahead |= {"lead": leads - over, "end": ends - over}
-    played = _play(network, pasts, notes, seed, taste, progress, ahead=ahead)
-    for fields, more in zip(played, over, strict=True):
-        fields[0, STEP] += more
-    return [fields[np.cumsum(fields[:, STEP]) < end] for fields, end in zip(played, ends, strict=True)]
-
-
-def _play(network, pasts, notes, seed, taste, label, cells=None, ahead=None) -> list[np.ndarray]:
     if not len(pasts):
         return []
-    row, state = _before(network, pasts)
-    chunks = -(-notes // CHUNK)
-    random = np.random.default_rng((seed, 4))
-    x = {
-        "row": row,
-        "state": state,
-        "temperature": np.float32(taste.temperature),
-        "top_p": np.float32(taste.top_p),
-    } | (ahead or {})
-    player = _Player(network, filling=ahead is not None)
+    until, end = np.array(cells, np.int32), np.array(ends or cells, np.int32)
+    first = np.array(leads or [0] * len(cells), np.int32)
+    # A step cannot be longer than the longest: what a lead takes more is put before the first note afterwards.
+    over = np.maximum(first - (encoding.STEP_CELLS - 1), 0)
+    read = _read(futures, lambda alike: zip(*(found[:, 0] for found in _ahead(network, alike)), strict=True))
+    future, following = (np.stack(found) for found in zip(*read, strict=True))
+    left = np.broadcast_to(np.arange(notes, 0, -1, dtype=np.int32)[:, None], (notes, len(pasts)))
+    aim = [np.broadcast_to(one, (notes, *one.shape)) for one in (future, following, until - over)]
+    aim += [left, *(np.broadcast_to(one - over, left.shape) for one in (first, end - 1))]
+    played = _play(_Player(network, aiming=True), pasts, notes, (seed, 4), taste, progress, _Aim(*aim))
+    for fields, more in zip(played, over, strict=True):
+        fields[0, STEP] += more
+    return [fields[np.cumsum(fields[:, STEP]) < limit] for fields, limit in zip(played, end, strict=True)]
+
+
+def revised(
+    network: BiLSTM,
+    pasts: Sequence[np.ndarray],
+    played: Sequence[np.ndarray],
+    passes: int,
+    seed: int,
+    taste: Taste = DEFAULT,
+    progress: str | None = None,
+) -> list[np.ndarray]:
+    """Go `passes` times over what was played after each past, all of one length, and draw every note again.
+
+    A region of about REGION notes at a time, between what has been revised before it and what has not yet been after
+    it, which stays where it is; regions end where no chord is cut, and elsewhere in every pass. The last notes have no
+    future, and are played on. (Gibbs sampling in blocks, if the network's two sides agree.)
+    """
+    if not len(pasts):
+        return []
+    player, notes = _Player(network, aiming=True), len(played[0])
+    for turn in range(passes):
+        fields = np.stack(played)
+        left = np.stack([_to_region_end(one, REGION * (turn % 2) // 2) for one in fields], axis=1)
+        at = np.minimum(np.arange(notes)[:, None] + left, notes - 1)  # where each note's future begins
+        future, following = (np.moveaxis(found, 0, 1) for found in _ahead(network, fields))
+        until = np.take_along_axis(np.cumsum(fields[..., STEP], axis=1, dtype=np.int32).T, at, axis=0)
+        last = np.where(left > 0, until - 1, np.iinfo(np.int32).max)
+        there = (left > 0)[..., None]
+        ahead = [np.take_along_axis(found, at[..., None], axis=0) * there for found in (future, following)]
+        aim = _Aim(*ahead, until, left, np.zeros_like(left), last)
+        label = progress and f"{progress} {turn + 1}/{passes}"
+        played = _play(player, pasts, notes, (seed, 5, turn), taste, label, aim)
+    return list(played)
+
+
+def _to_region_end(fields: np.ndarray, offset: int) -> np.ndarray:
+    # For each note, how many there are up to the next region; 0 in the last one.
+    ends = [
+        next((at for at in range(start, len(fields)) if fields[at, STEP]), len(fields))
+        for start in range(REGION - offset, len(fields), REGION)
+    ]
+    left = np.zeros(len(fields), np.int32)
+    for end in reversed([end for end in ends if end < len(fields)]):
+        left[:end] = np.arange(end, 0, -1)
+    return left
+
+
+def _play(player, pasts, notes, seed, taste, label, aim=None, cells=None) -> list[np.ndarray]:
+    if not len(pasts):
+        return []
+    # A generator each, so that what one stream plays does not depend on how many there are.
+    randoms = [np.random.default_rng((*seed, stream)) for stream in range(len(pasts))]
+    row, state = _before(player.network, pasts)
+    fixed = {name: np.broadcast_to(np.float32(each), 4) for name, each in vars(taste).items()}
     played, passed = [], np.zeros(len(pasts), np.int32)
     total, unit = (notes, " notes") if cells is None else (round(cells * CELL), " s of music")
     with tqdm(total=total, desc=label, unit=unit, disable=label is None) as bar:
-        for first in range(0, chunks * CHUNK, CHUNK):
-            x["passed"] = passed
-            x["left"] = np.maximum(notes - np.arange(first, first + CHUNK, dtype=np.int32), 1)
-            x["draws"] = random.random((CHUNK, len(pasts), _DRAWS), np.float32)
-            rows, x["state"] = map(np.asarray, player.predict_on_batch(x))
-            x["row"] = rows[-1]
+        for first in range(0, notes, CHUNK):
+            given = {"draws": np.stack([random.random((CHUNK, _DRAWS), np.float32) for random in randoms], axis=1)}
+            if aim is not None:
+                # Notes beyond the last are drawn too, and thrown away.
+                chunk = np.minimum(np.arange(first, first + CHUNK), notes - 1)
+                given |= {name: values[chunk] for name, values in vars(aim).items()}
+            x = fixed | {"row": row, "state": state, "passed": passed, "notes": given}
+            rows, state = map(np.asarray, player.predict_on_batch(x))
+            row = rows[-1]
             played.append(rows[..., :4])
             passed = passed + rows[..., STEP].sum(axis=0, dtype=np.int32)
             done = len(played) * CHUNK if cells is None else int(passed.min() * CELL)
@@ -212,12 +286,8 @@ def _before(network: BiLSTM, pasts: Sequence[np.ndarray]) -> tuple[np.ndarray, n
     return np.stack([row for row, _ in read]).astype(np.int32), np.stack([state for _, state in read], axis=1)
 
 
-def _after(network: BiLSTM, futures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    # What the backward LSTM makes of each future, (streams, units), and its first note, (streams, NOTE_AHEAD).
-    def reader(alike):
-        rows = np.stack([batches.rows_of(fields) for fields in alike])
-        read = network.future(rows)[:, 0], features.note_ahead(rows)[:, 0]
-        return zip(*map(ops.convert_to_numpy, read), strict=True)
-
-    future, following = zip(*_read(futures, reader), strict=True)
-    return np.stack(future), np.stack(following)
+def _ahead(network: BiLSTM, alike: Sequence[np.ndarray]) -> list[np.ndarray]:
+    # Of futures of one length, from each note on: what the backward LSTM makes of it, and its first note.
+    rows = np.stack([batches.rows_of(fields) for fields in alike])
+    read = network.future(rows), features.note_ahead(rows)
+    return [ops.convert_to_numpy(ops.cast(found, "float32")) for found in read]
