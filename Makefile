@@ -10,13 +10,14 @@ DEMO_PARAMS := dataset=etudes train.units=128 train.trunk=128 train.head=96 trai
 	generate.notes=300 generate.prompt_notes=60 generate.improvisations=3 generate.continuations=2 generate.fillings=1 generate.measured=24
 
 # What each part of the network and of its training is worth: a name and what it changes, every one on equal budget.
-ABLATION_BUDGET := train.epochs=1 train.steps_per_epoch=400 train.warmup_steps=100
+ABLATION_BUDGET := train.epochs=1 train.steps_per_epoch=300 train.warmup_steps=100
 ABLATIONS := whole unidirectional no-carried-state no-release-pointer no-augmentation half-the-units twice-the-units \
-	one-target-a-window float32
+	one-target-a-window no-regularisation float32
 unidirectional := train.infill_share=0
 no-carried-state := train.carry=false
 no-release-pointer := train.pointers=false
 no-augmentation := train.transpose=0 train.stretch=0
+no-regularisation := train.dropout=0 train.weight_decay=0
 half-the-units := train.units=192
 twice-the-units := train.units=768
 one-target-a-window := train.targets=last train.window=25 train.carry=false
@@ -61,8 +62,8 @@ demo: $(VENV)/requirements
 # Each in a temporary copy, as an experiment that DVC keeps: what lies in the workspace stays. Needs the data set of
 # params.yaml, which the first one makes. One of them alone: `make half-the-units`.
 ablations: $(ABLATIONS)
-	@PATH="$(BIN):$$PATH" $(BIN)/dvc exp show --md --no-pager --sort-by reports/training.json:validation_loss.total \
-		--drop '.*' --keep 'Experiment|.*validation_loss.*'
+	@PATH="$(BIN):$$PATH" $(BIN)/dvc exp show --md --no-pager --sort-by validation_loss.loss \
+		--drop '.*' --keep 'Experiment|validation_loss.*'
 
 $(ABLATIONS): $(VENV)/requirements
 	PATH="$(BIN):$$PATH" $(BIN)/dvc exp run --temp --force --name $@ \
@@ -70,7 +71,7 @@ $(ABLATIONS): $(VENV)/requirements
 
 test: lint
 	@echo "== tests"
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/requirements-dev
 	@echo "== linter"

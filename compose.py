@@ -13,6 +13,7 @@ from stages.music import midi
 from stages.music.editing import Edit
 from stages.music.encoding import CELL, STEP, decode, encode
 from stages.music.errors import InputError
+from stages.music.replacing import replacing
 
 MODEL = Path("models/bilstm.keras")
 RECALL = 1000  # notes of the past that are read before playing on; the network does not remember farther back
@@ -30,12 +31,32 @@ app = typer.Typer(
 )
 
 Input = Annotated[Path, typer.Argument(metavar="IN.mid", help="Any MIDI file; all its tracks but drums are read.")]
-Seconds = Annotated[float, typer.Option(min=1, max=3600, help="How long to play.")]
+
+
+def _number(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number")
+    return value
+
+
+Seconds = Annotated[float, typer.Option(min=1, max=3600, callback=_number, help="How long to play.")]
 Takes = Annotated[int, typer.Option(min=1, max=64, help="How many versions, each in a file of its own.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed plays the same notes.")]
-Temperature = Annotated[float, typer.Option(min=0.05, max=3, help="Below 1 safer, above 1 bolder.")]
-TopP = Annotated[float, typer.Option("--top-p", min=0.05, max=1, help="Share of probability that choices come from.")]
-MinP = Annotated[float, typer.Option("--min-p", min=0, max=0.5, help="Least share of the likeliest choice to keep.")]
+Temperature = Annotated[float, typer.Option(min=0.05, max=3, callback=_number, help="Below 1 safer, above 1 bolder.")]
+TopP = Annotated[
+    float,
+    typer.Option("--top-p", min=0.05, max=1, callback=_number, help="Share of probability that choices come from."),
+]
+MinP = Annotated[
+    float,
+    typer.Option(
+        "--min-p",
+        min=0,
+        max=0.5,
+        callback=_number,
+        help="Least share of the likeliest key that a key needs.",
+    ),
+]
 Audio = Annotated[bool, typer.Option("--audio", help="Write an MP3 beside each MIDI file.")]
 Output = Annotated[Path | None, typer.Option("--out", help="File to write. Default: named after and beside the input.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files.")]
@@ -49,7 +70,7 @@ def improvise(
     seed: Seed = 1,
     temperature: Temperature = 1.0,
     top_p: TopP = 0.98,
-    min_p: MinP = 0.0,
+    min_p: MinP = 0.05,
     audio: Audio = False,
     out: Output = None,
     force: Force = False,
@@ -60,7 +81,8 @@ def improvise(
     played = _continue([np.zeros((0, 4), np.int32)] * takes, seconds, seed, (temperature, top_p, min_p), model)
     for target, fields in zip(targets, played, strict=True):
         notes = decode(fields, -fields[0, STEP] * CELL if len(fields) else 0)
-        midi.write_midi(notes, target)
+        with replacing(target) as part:
+            midi.write_midi(notes, part)
         _tell(target, notes, audio)
 
 
@@ -72,7 +94,7 @@ def continue_(
     seed: Seed = 1,
     temperature: Temperature = 1.0,
     top_p: TopP = 0.98,
-    min_p: MinP = 0.0,
+    min_p: MinP = 0.05,
     audio: Audio = False,
     out: Output = None,
     force: Force = False,
@@ -90,14 +112,14 @@ def continue_(
 @app.command()
 def fill(
     file: Input,
-    start: Annotated[float, typer.Option("--from", min=0, help="Where the gap begins, in seconds.")],
-    end: Annotated[float, typer.Option("--to", min=0, help="Where it ends.")],
+    start: Annotated[float, typer.Option("--from", min=0, callback=_number, help="Where the gap begins, in seconds.")],
+    end: Annotated[float, typer.Option("--to", min=0, callback=_number, help="Where it ends.")],
     notes: Annotated[int | None, typer.Option(min=1, max=1000, help="How many. Default: as dense as before.")] = None,
     takes: Takes = 1,
     seed: Seed = 1,
     temperature: Temperature = 1.0,
     top_p: TopP = 0.98,
-    min_p: MinP = 0.0,
+    min_p: MinP = 0.05,
     audio: Audio = False,
     out: Output = None,
     force: Force = False,
@@ -132,10 +154,10 @@ def fill(
         count,
         [max(1, round((after["start"].iloc[0] - last) / CELL))] * takes,
         seed,
-        sampling.Taste(temperature, top_p, min_p),
+        _taste(temperature, top_p, min_p),
         "play",
-        leads=[max(0, math.ceil((start - last) / CELL))] * takes,
-        ends=[max(1, math.ceil((end - last) / CELL))] * takes,
+        leads=[max(0, _cells_to(start - last))] * takes,
+        ends=[max(1, _cells_to(end - last))] * takes,
     )
     for target, fields in zip(targets, played, strict=True):
         _write(data, decode(fields, last), target, audio, (start, end))
@@ -154,6 +176,8 @@ def _read(file: Path) -> tuple[bytes, pd.DataFrame]:
 
 def _targets(path: Path, takes: int, audio: bool, force: bool) -> list[Path]:
     # One file a take; refused before any work is done if something would be overwritten.
+    if audio and path.suffix == ".mp3":
+        raise InputError(f"{path}: --out names the MIDI file; its sound goes to a .mp3 beside it")
     paths = [path if takes == 1 else path.with_name(f"{path.stem}-{take}{path.suffix}") for take in range(1, takes + 1)]
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such folder")
@@ -166,9 +190,16 @@ def _targets(path: Path, takes: int, audio: bool, force: bool) -> list[Path]:
 def _continue(pasts, seconds, seed, taste, model) -> list[np.ndarray]:
     from stages.network import bilstm, sampling
 
-    network, taste = bilstm.load(model), sampling.Taste(*taste)
+    network, taste = bilstm.load(model), _taste(*taste)
     cells = round(seconds / CELL)
     return sampling.continuations(network, pasts, round(seconds * DENSEST), seed, taste, "play", cells)
+
+
+def _taste(temperature: float, top_p: float, min_p: float):
+    from stages.network.sampling import Taste
+
+    # The rhythm somewhat safer, and no stray keys: what docs/experiments.md found nearest to real music.
+    return Taste((0.95 * temperature, *(temperature,) * 3), top_p, (0.0, min_p, 0.0, 0.0))
 
 
 def _density(onset: np.ndarray, start: float, end: float) -> int:
@@ -178,6 +209,11 @@ def _density(onset: np.ndarray, start: float, end: float) -> int:
         return there
     around = (onset >= start - AROUND) & (onset < end + AROUND)
     return max(1, round(around.sum() * (end - start) / (2 * AROUND)))
+
+
+def _cells_to(seconds: float) -> int:
+    # The first cell that does not begin earlier, whatever the last digits of a sum say.
+    return math.ceil(round(seconds / CELL, 6))
 
 
 def _on_grid(seconds: float) -> float:

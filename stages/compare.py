@@ -20,6 +20,7 @@ from tqdm import tqdm
 from stages.entry import run
 from stages.music import similarity, statistics
 from stages.music.notes import read_notes
+from stages.music.replacing import replacing
 from stages.settings import Settings
 
 NOTES = Path("data/notes")
@@ -35,14 +36,15 @@ def main(params: Settings) -> None:
             statistics.describe(read_notes(NOTES / f"{split}.parquet")) for split in ("test", "validation")
         )
         sources = {"generated": pd.concat([played, filled]), "test": test, "validation": validation}
-        statistics.distributions(sources).to_csv(DISTRIBUTIONS, index=False, float_format="%.6g", lineterminator="\n")
+        with replacing(DISTRIBUTIONS) as part:
+            statistics.distributions(sources).to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
         bar.update()
 
         # A filling is too short to be compared with the rest; it is measured by fillings alone if there is no rest.
         played, filled = (played, filled) if len(played) else (filled, filled)
         length = similarity.excerpt_length(_sizes(played), _sizes(test))
         generated, real, known = (similarity.cut(music, length) for music in (played, test, validation))
-        fillings = similarity.cut(filled, similarity.excerpt_length(_sizes(filled), []))
+        fillings = [similarity.cut(filling, len(filling)) for _, filling in filled.groupby("piece")]
         report = {
             "excerpts": {"notes": length, "generated": len(generated), "test": len(real), "validation": len(known)}
         }
@@ -53,7 +55,8 @@ def main(params: Settings) -> None:
         bar.update()
         train = statistics.melodies(statistics.on_grid(read_notes(NOTES / "train.parquet")))
         report["copied_notes"] = similarity.copies(generated, real, fillings, train)
-        SIMILARITY.write_text(json.dumps(_rounded(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        with replacing(SIMILARITY) as part:
+            part.write_text(json.dumps(_rounded(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         bar.update()
 
 

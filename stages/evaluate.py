@@ -9,6 +9,7 @@ import pandas as pd
 from stages.entry import run
 from stages.music.encoding import encode
 from stages.music.notes import read_notes, read_pieces
+from stages.music.replacing import replacing
 from stages.settings import Settings
 
 MODEL, NOTES, LIKELIHOOD = Path("models/bilstm.keras"), Path("data/notes"), Path("reports/likelihood.json")
@@ -43,7 +44,8 @@ def main(params: Settings) -> None:
             "notes": {"validation": int(of_validation.notes.sum()), "test": int(of_test.notes.sum())},
         }
     LIKELIHOOD.parent.mkdir(exist_ok=True)
-    LIKELIHOOD.write_text(json.dumps(_rounded(report), indent=2) + "\n", encoding="utf-8")
+    with replacing(LIKELIHOOD) as part:
+        part.write_text(json.dumps(_rounded(report), indent=2) + "\n", encoding="utf-8")
 
 
 def _fields(split: str) -> dict[int, np.ndarray]:

@@ -17,6 +17,7 @@ from stages.entry import run
 from stages.music import corpus, notes
 from stages.music.errors import InputError
 from stages.music.reading import read_files
+from stages.music.replacing import replacing
 from stages.settings import Settings
 
 RAW = Path("data/raw")
@@ -54,7 +55,8 @@ def main(params: Settings) -> None:
     report = {split: summary.report() for split, summary in summaries.items()}
     report |= {"contract": notes.VERSION, "unreadable": {"count": len(unreadable), "files": unreadable}}
     REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    with replacing(REPORT) as part:
+        part.write_text(json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _accept(pieces: list[dict[str, object]], unreadable: list[dict[str, str]], bad_share: float) -> None:

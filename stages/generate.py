@@ -103,7 +103,7 @@ def _sample(kind: str, number: int, piece: pd.Series | None, past: np.ndarray, n
         regions = [{"kind": "prompt", "start": LEAD, "end": float(table["start"][first])}]
     elif kind in ("filling", "original"):
         regions = [{"kind": "filled", "start": float(table["start"][first]), "end": float(table["start"][last])}]
-    # Notes squeezed into a gap too short for them may come to lie in one instant, or on each other.
+    # Real music may have one key twice in a cell.
     table = arrange(table.drop_duplicates(["start", "pitch"]))
     about = {
         "name": f"{kind}-{number}",

@@ -17,11 +17,13 @@ from stages.settings import Settings
 REPORTS, DATA = Path("reports"), Path("data")
 SAMPLES, AUDIO = REPORTS / "samples", REPORTS / "audio"
 FIGURES, PAGE = REPORTS / "figures", REPORTS / "index.html"
+NOTEBOOK = Path("benchmarks/results/notebook.json")  # measured on MAESTRO by benchmarks/notebook.py, and committed
 
 
 def main(params: Settings) -> None:
     """Write every figure anew, then the page."""
     data_set = corpus.read_entry(corpus.find(DATA, params.dataset))
+    comparable = bool(data_set) and data_set.name == "maestro"
     training = _read("training.json")
     loss, distributions = pd.read_csv(REPORTS / "loss.csv"), pd.read_csv(REPORTS / "distributions.csv")
     samples = _samples()
@@ -39,7 +41,8 @@ def main(params: Settings) -> None:
             sources=[f"Data: {data_set.title}, {data_set.homepage}. {data_set.licence}.", data_set.citation]
             if data_set
             else [],
-            comparable=bool(data_set) and data_set.name == "maestro",
+            comparable=comparable,
+            notebook=json.loads(NOTEBOOK.read_text(encoding="utf-8"))["played"] if comparable else None,
             settings={
                 "train.units": params.train.units,
                 "train.trunk": params.train.trunk,

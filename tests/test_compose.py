@@ -118,6 +118,17 @@ def test_fills_a_gap_and_leaves_the_rest_as_it_was(call, tmp_path, form):
     assert new["pitch"].tolist() != gone["pitch"].tolist()
 
 
+@pytest.mark.parametrize("start, end", [(5, 5.53), (5.03, 5.57), (4.999, 5.7), (2, 2.6)])
+def test_fills_no_more_than_the_gap(call, tmp_path, start, end):
+    """Ends that a sum of floating-point numbers misses by its last digit."""
+    data = tune()
+    (tmp_path / "mine.mid").write_bytes(data)
+    call("fill", "mine.mid", "--from", start, "--to", end, "--notes", 60, "--temperature", 2)
+    before, after = (table["start"] for table in (midi.read_midi(data), notes_of(tmp_path / "mine-filled.mid")))
+    new = after[~after.isin(before)]
+    assert len(new) > 5 and start <= new.min() and new.max() < end
+
+
 def test_fills_as_densely_as_the_music_around_is(call, tmp_path):
     silent = [(0, 200, 60), (500, 700, 62), (9000, 9200, 64), (9500, 9700, 65)]
     events = [event for on, off, key in silent for event in ((on, smf.on(key)), (off, smf.off(key)))]

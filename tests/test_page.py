@@ -83,6 +83,12 @@ def whole() -> Document:
     return Document(page.render(run()))
 
 
+def test_the_notebook_stands_beside_where_its_music_was_the_same():
+    html = page.render(run(notebook=reports.notebook()))
+    assert '<td class="extra">0.31</td>' in html and "93\u00a0%" in html and "24\u00a0%" in html
+    assert "notebook" not in page.render(run())
+
+
 def test_ids_are_unique_and_every_reference_has_its_target(whole):
     ids = [attributes["id"] for _, attributes, _ in whole.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)

@@ -1,5 +1,6 @@
 """The stage: from a folder of reports to figures and a page, the same bytes each time, or one clear line."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def params(tmp_path, monkeypatch) -> settings.Settings:
     Path("data/maestro").mkdir(parents=True)
     shutil.copy(ROOT / "data/maestro/dataset.yaml", "data/maestro")
     Path("data/My <music>").mkdir()
+    plot.NOTEBOOK.parent.mkdir(parents=True)
+    plot.NOTEBOOK.write_text(json.dumps({"played": reports.notebook()}), encoding="utf-8")
     loaded = settings.load(ROOT / "params.yaml")
     small = loaded.plot.model_copy(update={"dpi": 50})
     return loaded.model_copy(update={"dataset": "maestro", "plot": small})
@@ -37,7 +40,8 @@ def test_writes_a_figure_of_each_kind_and_the_page_and_nothing_else(params):
     assert {file for file in Path().rglob("*") if file.is_file()} - before == {plot.PAGE, *plot.FIGURES.iterdir()}
     html = plot.PAGE.read_text(encoding="utf-8")
     assert "MAESTRO v3.0.0" in html and "CC BY-NC-SA" in html and "Music Transformer" in html
-    assert f"<td>{params.generate.temperature}</td>" in html
+    assert "<td>0.98</td>" in html and params.generate.top_p == (0.98,) * 4
+    assert "The notebook" in html
 
 
 def test_a_second_time_gives_the_same_bytes_and_no_leftovers(params):
@@ -55,6 +59,7 @@ def test_your_own_music_is_called_by_its_folder(params):
     plot.main(params.model_copy(update={"dataset": "My <music>"}))
     html = plot.PAGE.read_text(encoding="utf-8")
     assert "My &lt;music&gt;" in html and "My <music>" not in html and "Music Transformer" not in html
+    assert "The notebook" not in html
 
 
 def test_a_run_without_samples_still_has_its_page(params):

@@ -68,9 +68,11 @@ def test_midi_and_note_table_of_a_sample_agree(rebuilt):
         assert [note[1:] for note in played] == [note[1:] for note in expected]
         assert [note[0] for note in played] == pytest.approx([note[0] for note in expected], abs=0.002)
     generated = table.groupby("piece")["generated"].sum().tolist()
-    assert generated == [
-        {"improvisation": 60, "continuation": 60, "filling": 8, "original": 0}[a["kind"]] for a in samples
-    ]
+    most = {"improvisation": 60, "continuation": 60, "filling": 8, "original": 0}
+    for found, about in zip(generated, samples, strict=False):
+        # A filling has fewer notes where they found no room.
+        assert found == most[about["kind"]] or (about["kind"] == "filling" and 0 < found < 8)
+    assert generated[len(samples) :] == [60, 60]  # those that are only measured
 
 
 def test_a_filling_leaves_what_is_around_it_as_it_was(rebuilt):
@@ -83,9 +85,12 @@ def test_a_filling_leaves_what_is_around_it_as_it_was(rebuilt):
         if about["kind"] in ("filling", "original")
     )
     columns = ["start", "sustained", "pitch", "velocity"]
-    around = [*range(20), *range(28, 48)]
-    pd.testing.assert_frame_equal(filling.loc[around, columns], original.loc[around, columns], atol=1e-9)
-    assert not filling.loc[20:27, "pitch"].equals(original.loc[20:27, "pitch"])
+    around = original.drop(index=range(20, 28))[columns].reset_index(drop=True)
+    kept = filling.loc[~filling["generated"], columns].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, around, atol=1e-9)
+    new = filling[filling["generated"]]
+    assert new["pitch"].tolist() != original.loc[20:27, "pitch"].tolist()
+    assert original.loc[19, "start"] <= new["start"].min() and new["start"].max() <= original.loc[28, "start"]
     assert filling["start"].is_monotonic_increasing
 
 

@@ -96,8 +96,8 @@ def test_too_little_music_gives_none():
             for value in table.values():
                 assert (value["generated"] is None) == (not len(generated) or not len(test))
                 assert (value["ceiling"] is None) == (not len(generated) or not len(validation) or not len(test))
-        habits = similarity.habits(generated, test, none)
-        copies = similarity.copies(generated, test, none, [])
+        habits = similarity.habits(generated, test, [])
+        copies = similarity.copies(generated, test, [], [])
         for value in [*habits.values(), *copies.values()]:
             assert (value["generated"] is None) == (not len(generated))
             assert (value["test"] is None) == (not len(generated) or not len(test))
@@ -112,14 +112,14 @@ def line(pitches: list[int], velocities: list[int] | None = None) -> pd.DataFram
 def test_habits_by_hand():
     played = similarity.cut(line([60, 60, 62, 64, 65, 65, 65, 67], [50, 60, 50, 60, 80, 80, 80, 80]), 4)
     fillings = similarity.cut(line([70, 70, 70]), 3)
-    report = similarity.habits(played, similarity.cut(line([60, 62] * 8), 4), fillings)
+    report = similarity.habits(played, similarity.cut(line([60, 62] * 8), 4), [fillings])
     assert report["repeated_notes"] == {"generated": pytest.approx((1 / 3 + 2 / 3) / 2), "test": 0}
     assert report["longest_repeat"] == {"generated": 3, "test": 1}
     assert report["struck_together"] == {"generated": 0, "test": 0}
     assert report["largest_instant"] == {"generated": 0.25, "test": 0.25}
     assert report["velocity_spread"] == {"generated": 2.5, "test": 0}
     assert report["tempo_drift"] == {"generated": 0, "test": 0}
-    longer = similarity.habits(played, played, similarity.cut(line([70] * 5), 5))
+    longer = similarity.habits(played, played, [similarity.cut(line([70] * 5), 5)])
     assert longer["longest_repeat"]["generated"] == 5
     assert longer["largest_instant"]["generated"] == 0.25
 
@@ -129,7 +129,7 @@ def test_copies_by_hand():
     train = [random.integers(21, 100, 200)]
     played = similarity.cut(line([*(train[0][50:60] + 5), 30, 90, 31, 89, 32, 88, 33, 87, 34, 86]), 10)
     fillings = similarity.cut(line(train[0][:30].tolist()), 30)
-    report = similarity.copies(played, similarity.cut(line([30, 100, 30, 100] * 10), 10), fillings, train)
+    report = similarity.copies(played, similarity.cut(line([30, 100, 30, 100] * 10), 10), [fillings], train)
     assert report["longest"]["generated"] == 30
     assert 5.5 <= report["mean"]["generated"] <= 6.5
     assert report["longest"]["test"] <= 3

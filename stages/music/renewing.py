@@ -1,5 +1,6 @@
 """Folders that are made anew as a whole or stay as they are."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,27 @@ def renewing(folder: Path) -> Iterator[Path]:
 
     What killed processes left of earlier attempts goes too.
     """
-    new = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(new, ignore_errors=True)
+    for left in folder.parent.glob(f".{folder.name}.*.part"):
+        if not _running(int(left.suffixes[-2].removeprefix("."))):
+            shutil.rmtree(left, ignore_errors=True)
+    # Named after this process: another, whose parent was killed, may be at the same folder a last time.
+    new, old = (folder.with_name(f".{folder.name}.{kind}{os.getpid()}.part") for kind in ("", "0"))
     new.mkdir(parents=True)
     try:
         yield new
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            folder.replace(old)
         new.replace(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -6,7 +6,7 @@ generated excerpts stands beside the same figure for as many real ones: the mean
 take the place of the generated ones. Which real excerpts these are is fixed, evenly spaced over the split.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,7 +108,7 @@ def overlaps(generated: Excerpts, validation: Excerpts, test: Excerpts) -> dict:
     return report
 
 
-def habits(generated: Excerpts, test: Excerpts, fillings: Excerpts) -> dict:
+def habits(generated: Excerpts, test: Excerpts, fillings: Sequence[Excerpts]) -> dict:
     """What an excerpt does, generated against real: {measure: {"generated", "test"}}.
 
     Means over excerpts, but for `longest_repeat` and `largest_instant` the largest of all excerpts. See `statistics`.
@@ -122,20 +122,22 @@ def habits(generated: Excerpts, test: Excerpts, fillings: Excerpts) -> dict:
             values = [measure(values) for excerpts in sets for values in excerpts.column(column)]
             return summary(values) if values else None
 
-        played = [generated, fillings] if name == "longest_repeat" else [generated]
+        played = [generated, *fillings] if name == "longest_repeat" else [generated]
         report[name] = {"generated": figure(*played), "test": _mean([figure(group) for group in groups])}
     return report
 
 
-def copies(generated: Excerpts, test: Excerpts, fillings: Excerpts, train: list[np.ndarray]) -> dict:
+def copies(generated: Excerpts, test: Excerpts, fillings: Sequence[Excerpts], train: list[np.ndarray]) -> dict:
     """The longest runs of notes copied from `train` (melodies), in notes: {"mean", "longest"}: {"generated", "test"}.
 
     Test music is new to the train split, so its figure is what chance and common turns of phrase give. `mean` is over
     the excerpts' longest runs, `longest` the longest of all excerpts, those of `fillings` included.
     """
-    sets = [generated, fillings, *_groups(test, len(generated))]
+    groups = list(_groups(test, len(generated)))
+    sets = [generated, *fillings, *groups]
     runs = statistics.longest_copies(train, [line for excerpts in sets for line in excerpts.melodies()])
-    played, filled, *real = np.split(runs, np.cumsum([len(excerpts) for excerpts in sets])[:-1])
+    runs = np.split(runs, np.cumsum([len(excerpts) for excerpts in sets])[:-1])
+    played, real = runs[: 1 + len(fillings)], runs[1 + len(fillings) :]
 
     def figures(generated: np.ndarray, summary: Callable[[np.ndarray], float]) -> dict[str, float | None]:
         return {
@@ -143,7 +145,7 @@ def copies(generated: Excerpts, test: Excerpts, fillings: Excerpts, train: list[
             "test": _mean([summary(runs) for runs in real]),
         }
 
-    return {"mean": figures(played, np.mean), "longest": figures(np.concatenate([played, filled]), np.max)}
+    return {"mean": figures(played[0], np.mean), "longest": figures(np.concatenate(played), np.max)}
 
 
 def _groups(excerpts: Excerpts, size: int) -> Iterator[Excerpts]:

@@ -89,9 +89,12 @@ class _Player(keras.Model):
         # Above the highest key there is none left to strike in the same instant.
         least = ops.maximum(least, ops.cast(before[:, PITCH] == KEYS - 1, "int32"))
         most = ops.maximum(least, most)
-        allowed = (encoding.STEP_EDGES[1:] > least[:, None]) & (encoding.STEP_EDGES[:-1] <= most[:, None])
-        choice = _draw(ops.where(allowed, ops.exp(network.step(context)), 0.0), draws[0], *taste[STEP])
-        step = ops.clip(_cell(choice, encoding.STEP_EDGES, draws[1]), least, most)
+        # Of each bin, the cells that are free.
+        first = ops.maximum(encoding.STEP_EDGES[:-1], least[:, None])
+        end = ops.minimum(encoding.STEP_EDGES[1:], most[:, None] + 1)
+        free = ops.cast(ops.maximum(end - first, 0), "float32") / encoding.STEP_WIDTHS.astype(np.float32)
+        choice = _draw(ops.exp(network.step(context)) * free, draws[0], *taste[STEP])
+        step = ops.clip(_cell(_at(first, choice), _at(end, choice), draws[1]), least, most)
         row = features.next_row(before, step)
 
         probabilities = ops.exp(network.pitch(context, row, before[:, PITCH]))
@@ -99,9 +102,10 @@ class _Player(keras.Model):
         row = _with(row, PITCH, _draw(ops.where(again, 0.0, probabilities), draws[2], *taste[PITCH]))
 
         choice = _draw(ops.exp(network.duration(context, row)), draws[3], *taste[DURATION])
-        binned = _cell(ops.minimum(choice, DURATION_BINS - 1), encoding.DURATION_EDGES, draws[4])
+        edges = ops.take(encoding.DURATION_EDGES, ops.minimum(choice, DURATION_BINS - 1)[:, None] + np.arange(2))
+        binned = _cell(edges[:, 0], edges[:, 1], draws[4])
         pointer = ops.maximum(choice - DURATION_BINS, 0)
-        pointed = ops.squeeze(ops.take_along_axis(pointed_cells(row), pointer[:, None], axis=-1), axis=-1)
+        pointed = _at(pointed_cells(row), pointer)
         duration = ops.clip(ops.where(choice < DURATION_BINS, binned, pointed), 1, DURATION_CELLS)
         row = _with(row, DURATION, duration)
 
@@ -115,8 +119,10 @@ def _with(row, field, value):
 
 def _draw(probabilities, uniform, temperature, top_p, min_p):
     # One choice a stream: tempered, cut to the likeliest, then by the inverse of the distribution.
-    weights = ops.where(probabilities > 0, ops.exp(ops.log(ops.maximum(probabilities, 1e-30)) / temperature), 0.0)
-    weights = weights / ops.sum(weights, axis=-1, keepdims=True)
+    # Against the likeliest of those that are possible, or at low temperatures all might come to nought.
+    odds = probabilities / ops.maximum(ops.max(probabilities, axis=-1, keepdims=True), 1e-30)
+    weights = ops.where(odds > 0, ops.exp(ops.log(ops.maximum(odds, 1e-30)) / temperature), 0.0)
+    weights = weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-30)
     ordered = ops.flip(ops.sort(weights, axis=-1), axis=-1)
     before = ops.cumsum(ordered, axis=-1) - ordered
     least = ops.min(ops.where(before < top_p, ordered, 1.0), axis=-1, keepdims=True)
@@ -129,9 +135,13 @@ def _draw(probabilities, uniform, temperature, top_p, min_p):
     return ops.minimum(drawn, last)
 
 
-def _cell(choice, edges, uniform):
-    # A cell of the chosen bin, each as likely.
-    first, end = ops.take(edges[:-1], choice), ops.take(edges[1:], choice)
+def _at(values, place):
+    # Of each stream's values the one at its place.
+    return ops.squeeze(ops.take_along_axis(values, place[:, None], axis=-1), axis=-1)
+
+
+def _cell(first, end, uniform):
+    # A cell of a bin, each as likely.
     width = ops.cast(end - first, "float32")
     return ops.minimum(first + ops.cast(ops.floor(uniform * width), "int32"), end - 1)
 
@@ -148,8 +158,9 @@ def continuations(
     """Play `notes` notes after each prompt; after a prompt without notes, a piece from its beginning.
 
     prompts and results: fields (see music.encoding), int32, shape (notes, 4). cells: stop there, counted from the
-    prompt's last onset, even if that makes fewer notes. The same seed and prompt, at the same place among the prompts,
-    give the same notes on the same machine type. progress: the label of a progress bar, or None for none.
+    prompt's last onset, even if that makes fewer notes. The same seed and prompts give the same notes on the same
+    machine type; what one of them gets hardly depends on the others. progress: the label of a progress bar, or None for
+    none.
     """
     played = _play(_Player(network, aiming=False), prompts, notes, (seed, 4), taste, progress, cells=cells)
     return [fields if cells is None else fields[np.cumsum(fields[:, STEP]) < cells] for fields in played]
@@ -183,7 +194,7 @@ def fillings(
     left = np.broadcast_to(np.arange(notes, 0, -1, dtype=np.int32)[:, None], (notes, len(pasts)))
     aim = [np.broadcast_to(one, (notes, *one.shape)) for one in (future, following, until - over)]
     aim += [left, *(np.broadcast_to(one - over, left.shape) for one in (first, end - 1))]
-    played = _play(_Player(network, aiming=True), pasts, notes, (seed, 4), taste, progress, _Aim(*aim))
+    played = _play(_Player(network, aiming=True), pasts, notes, (seed, 6), taste, progress, _Aim(*aim))
     for fields, more in zip(played, over, strict=True):
         fields[0, STEP] += more
     return [fields[np.cumsum(fields[:, STEP]) < limit] for fields, limit in zip(played, end, strict=True)]
@@ -201,8 +212,9 @@ def revised(
     """Go `passes` times over what was played after each past, all of one length, and draw every note again.
 
     A region of about REGION notes at a time, between what has been revised before it and what has not yet been after
-    it, which stays where it is; regions end where no chord is cut, and elsewhere in every pass. The last notes have no
-    future, and are played on. (Gibbs sampling in blocks, if the network's two sides agree.)
+    it, which stays where it is (but for a cell, where no key is left for another note). Regions end where no chord is
+    cut, and elsewhere in every pass. The last notes have no future, and are played on. This is Gibbs sampling in blocks
+    as far as the network's two sides agree.
     """
     if not len(pasts):
         return []
@@ -237,7 +249,7 @@ def _to_region_end(fields: np.ndarray, offset: int) -> np.ndarray:
 def _play(player, pasts, notes, seed, taste, label, aim=None, cells=None) -> list[np.ndarray]:
     if not len(pasts):
         return []
-    # A generator each, so that what one stream plays does not depend on how many there are.
+    # A generator each, so that one stream's chances do not depend on how many there are.
     randoms = [np.random.default_rng((*seed, stream)) for stream in range(len(pasts))]
     row, state = _before(player.network, pasts)
     fixed = {name: np.broadcast_to(np.float32(each), 4) for name, each in vars(taste).items()}
@@ -253,7 +265,7 @@ def _play(player, pasts, notes, seed, taste, label, aim=None, cells=None) -> lis
             x = fixed | {"row": row, "state": state, "passed": passed, "notes": given}
             rows, state = map(np.asarray, player.predict_on_batch(x))
             row = rows[-1]
-            played.append(rows[..., :4])
+            played.append(rows[..., :4].copy())  # or all other columns would be kept as well
             passed = passed + rows[..., STEP].sum(axis=0, dtype=np.int32)
             done = len(played) * CHUNK if cells is None else int(passed.min() * CELL)
             bar.update(min(done, total) - bar.n)

@@ -216,7 +216,7 @@ def _losses_by_field(axes: Axes, table: pd.DataFrame, palette: Palette) -> None:
         if column.notna().any():
             axes.plot(heard, column, style, color=colour, marker=marker, label=field)
     if axes.lines:
-        axes.legend(loc="upper right", ncols=2, labelcolor=palette.ink)
+        axes.legend(loc="best", ncols=2, labelcolor=palette.ink)
     else:
         axes.text(0.5, 0.5, "no validation notes", ha="center", color=palette.ink, transform=axes.transAxes)
     _dress(axes, "Validation loss by field", label, "loss (nats per note)", palette)

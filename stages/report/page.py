@@ -190,6 +190,7 @@ class Run:
     loss: pd.DataFrame
     distributions: pd.DataFrame
     samples: Sequence[Sample]
+    notebook: Mapping | None = None  # what the notebook baseline played, as in benchmarks/results/notebook.json
 
 
 def render(run: Run) -> str:
@@ -204,6 +205,7 @@ def render(run: Run) -> str:
         "percent": _percent,
         "clock": _clock,
         "words": _words,
+        "share": _share,
     }
     page = environment.get_template("page.html").render(
         run=run,
