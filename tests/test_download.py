@@ -1,5 +1,6 @@
 """The stage from its settings to data/raw: all of a data set or nothing of it."""
 
+import functools
 import hashlib
 import io
 import os
@@ -70,7 +71,9 @@ def process(dataset: str, **options) -> subprocess.Popen:
     Path("params.yaml").write_text(text)
     command = [sys.executable, "-m", "stages.download"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, **options)
+    # Tests that run in a shell's background ignore Ctrl-C, and what they start would too.
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=listen, **options)
 
 
 def nothing_left() -> bool:
