@@ -1,6 +1,5 @@
 """The stage from its settings to data/raw: all of a data set or nothing of it."""
 
-import functools
 import hashlib
 import io
 import os
@@ -65,15 +64,19 @@ def run(dataset: str) -> None:
     download.main(SimpleNamespace(dataset=dataset))
 
 
-def process(dataset: str, **options) -> subprocess.Popen:
+def process(dataset: str, largest_file: int = resource.RLIM_INFINITY) -> subprocess.Popen:
     """The stage as DVC starts it."""
     text = Path("params.yaml").read_text().replace("dataset: maestro", f"dataset: {dataset}")
     Path("params.yaml").write_text(text)
+
+    def prepare() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+        # Tests that run in a shell's background ignore Ctrl-C, and what they start would too.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     command = [sys.executable, "-m", "stages.download"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    # Tests that run in a shell's background ignore Ctrl-C, and what they start would too.
-    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=listen, **options)
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=prepare)
 
 
 def nothing_left() -> bool:
@@ -232,7 +235,7 @@ def test_a_run_that_is_stopped_leaves_nothing_that_counts(stop, status):
 def test_a_full_disk_is_one_line_and_loses_nothing():
     run("local")
     limit = 50_000  # bytes that any file may have, less than set/one.midi
-    stage = process("local", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    stage = process("local", largest_file=limit)
     message = stage.communicate()[1]
     assert stage.returncode == 1
     assert "error: " in message.splitlines()[-1] and "Traceback" not in message
