@@ -35,6 +35,7 @@ def main(params: Settings) -> None:
     after = prompt_notes + gap_notes
 
     nothing = np.zeros((0, 4), np.int32)
+    shown = improvised + len(prompts)
     starts = [nothing] * improvised + [fields for _, fields in prompts] + [nothing] * params.generate.measured
     played = sampling.continuations(network, starts, notes, seed, taste, "play")
     played = sampling.revised(network, starts, played, params.generate.revisions, seed, taste, "revise")
@@ -52,9 +53,7 @@ def main(params: Settings) -> None:
     samples = []
     for number, fields in enumerate(played[:improvised], start=1):
         samples.append(_sample("improvisation", number, None, nothing, fields, nothing))
-    for number, ((piece, prompt), fields) in enumerate(
-        zip(prompts, played[improvised : len(starts) - params.generate.measured], strict=True), start=1
-    ):
+    for number, ((piece, prompt), fields) in enumerate(zip(prompts, played[improvised:shown], strict=True), start=1):
         samples.append(_sample("continuation", number, piece, prompt, fields, nothing))
     for number, ((piece, true), fields) in enumerate(zip(gaps, filled, strict=True), start=1):
         future = true[after:].copy()
@@ -65,7 +64,7 @@ def main(params: Settings) -> None:
 
     measured = [
         _sample("measured", number, None, nothing, fields, nothing)
-        for number, fields in enumerate(played[len(starts) - params.generate.measured :], start=1)
+        for number, fields in enumerate(played[shown:], start=1)
     ]
 
     # An empty table first, so that there is one without samples too.

@@ -13,20 +13,20 @@ def renewing(folder: Path) -> Iterator[Path]:
 
     What killed processes left of earlier attempts goes too.
     """
-    for left in folder.parent.glob(f".{folder.name}.*.part"):
-        if not _running(int(left.suffixes[-2].removeprefix("."))):
-            shutil.rmtree(left, ignore_errors=True)
     # Named after this process: another, whose parent was killed, may be at the same folder a last time.
-    new, old = (folder.with_name(f".{folder.name}.{kind}{os.getpid()}.part") for kind in ("", "0"))
+    work = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    for left in folder.parent.glob(f".{folder.name}.*.part"):
+        if left == work or not _running(int(left.suffixes[-2].removeprefix("."))):
+            shutil.rmtree(left)
+    new = work / "new"
     new.mkdir(parents=True)
     try:
         yield new
         if folder.exists():
-            folder.replace(old)
+            folder.replace(work / "old")
         new.replace(folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _running(process: int) -> bool:
