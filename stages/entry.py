@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from stages import settings
 from stages.music.errors import InputError
 
@@ -36,15 +38,35 @@ def _end_with_dvc() -> None:
     # DVC, when it is terminated, leaves its stage running, which would then write into a workspace that is not its own
     # any more. A stage that was started by hand may outlive its shell.
     if "DVC_STAGE" in os.environ:
-        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+        # DVC starts a shell, which either becomes the stage or waits for it. Shell and stage have DVC's mark in their
+        # environment, DVC itself has not.
+        dvc = psutil.Process().parent()
+        while dvc is not None and "DVC_STAGE" in _environment(dvc):
+            dvc = dvc.parent()
+        if dvc is not None:
+            threading.Thread(target=_watch, args=(dvc,), daemon=True).start()
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except psutil.Error:  # it has ended, or is somebody else's
+        return {}
+
+
+def _watch(dvc: psutil.Process) -> None:
+    while _runs(dvc):
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(GRACE)
     os._exit(130)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:  # a later process of the same number is another one to psutil
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _leave(line: str, status: int) -> None:

@@ -72,6 +72,11 @@ class Evaluate(_Section):
     gaps: list[Gap]
 
 
+class Reference(_Section):
+    excerpts: int = Field(ge=2, le=10_000)
+    notes: int = Field(ge=32, le=100_000)
+
+
 class Generate(_Section):
     seed: Seed
     temperature: Annotated[Each, _each(0.05, 3)]
@@ -103,6 +108,7 @@ class Settings(_Section):
     extract: Extract
     train: Train
     evaluate: Evaluate
+    reference: Reference
     generate: Generate
     render: Render
     plot: Plot

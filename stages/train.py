@@ -11,6 +11,7 @@ from stages.entry import run
 from stages.music.encoding import encode
 from stages.music.errors import InputError
 from stages.music.notes import read_notes
+from stages.music.replacing import replacing
 from stages.settings import Settings
 
 TRAIN, VALIDATION = Path("data/notes/train.parquet"), Path("data/notes/validation.parquet")
@@ -101,9 +102,14 @@ def main(params: Settings) -> None:
     }
     MODEL.parent.mkdir(exist_ok=True)
     SUMMARY.parent.mkdir(exist_ok=True)
-    history.to_csv(LOSS, index=False, float_format="%.6g", lineterminator="\n")
-    SUMMARY.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    ENVIRONMENT.write_text(json.dumps(runtime.environment(), indent=2) + "\n", encoding="utf-8")
+    reports = {
+        LOSS: history.to_csv(index=False, float_format="%.6g", lineterminator="\n"),
+        SUMMARY: json.dumps(summary, indent=2) + "\n",
+        ENVIRONMENT: json.dumps(runtime.environment(), indent=2) + "\n",
+    }
+    for path, text in reports.items():
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8", newline="\n")
     bilstm.save(network, MODEL)
     checkpoint.discard()
 

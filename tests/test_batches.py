@@ -1,6 +1,7 @@
 """Windows: every note once and in order, states reset where pieces begin, the same batches after an interruption."""
 
 import itertools
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,11 +18,20 @@ def pieces_of(lengths):
     return fields, [Piece(key, len(piece), lambda piece=piece: piece) for key, piece in enumerate(fields)]
 
 
-@given(st.lists(st.integers(0, 30), max_size=8), st.integers(1, 4), st.integers(1, 12), st.integers(0, 6))
-def test_every_lane_reads_whole_pieces_in_order(lengths, lanes, window, lookahead):
+@given(
+    st.lists(st.integers(0, 30), max_size=8),
+    st.integers(1, 4),
+    st.integers(1, 12),
+    st.integers(0, 6),
+    st.sampled_from([1, 9, 1024]),
+)
+def test_every_lane_reads_whole_pieces_in_order(lengths, lanes, window, lookahead, stretch):
+    """In however long stretches their rows are made."""
     fields, pieces = pieces_of(lengths)
     read = {key: [] for key in range(len(lengths))}
-    for batch in windows(pieces, lanes, window, lookahead):
+    with mock.patch("stages.network.batches.STRETCH", stretch):
+        steps = list(windows(pieces, lanes, window, lookahead))
+    for batch in steps:
         assert batch.rows.shape == (lanes, 1 + window + lookahead, pads(()).shape[0])
         for rows, reset, key in zip(batch.rows, batch.reset, batch.piece, strict=True):
             if key < 0:
@@ -35,6 +45,13 @@ def test_every_lane_reads_whole_pieces_in_order(lengths, lanes, window, lookahea
             read[key] += inside[inside[:, PITCH] < NO_NOTE].tolist()
     for key, piece in enumerate(fields):
         assert read[key] == (rows_of(piece).tolist() if len(piece) else [])
+
+
+@given(st.integers(1, 60), st.integers(0, 59))
+def test_rows_of_a_piece_s_end_are_the_end_of_its_rows(length, first):
+    fields = random_fields(length, length)
+    first = min(first, length - 1)
+    assert (rows_of(fields, first) == rows_of(fields)[first:]).all()
 
 
 def batches(skip=0, lengths=(50, 7, 90), **more):

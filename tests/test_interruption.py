@@ -31,11 +31,11 @@ def unbroken(tmp_path_factory) -> dict[str, bytes]:
 class Training:
     """A training under way, in a process group of its own."""
 
-    def __init__(self, repository: Path) -> None:
+    def __init__(self, repository: Path, **variables: str) -> None:
         self.process = subprocess.Popen(
             ["dvc", "repro", "train"],
             cwd=repository,
-            env=environment(),
+            env=environment(**variables),
             start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -79,10 +79,11 @@ def test_interrupted_by_ctrl_c(tmp_path, unbroken):
     _goes_on_to(repository, unbroken)
 
 
-def test_abandoned_by_dvc(tmp_path, unbroken):
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])  # the one waits for the stage, the other becomes it
+def test_abandoned_by_dvc(tmp_path, shell):
     """DVC, when it is terminated, leaves the training running, which must end by itself and lose nothing."""
-    repository = small_clone(tmp_path, train={"epochs": 10_000, "patience": 10_000})
-    training = Training(repository)
+    repository = small_clone(tmp_path, train={"epochs": 600, "patience": 600})
+    training = Training(repository, SHELL=shell)
     training.read_until("epoch 1: ")
     training.process.terminate()
     training.read_to_end()  # would not return if the training went on

@@ -118,8 +118,10 @@ def elapsed(fields: np.ndarray) -> np.ndarray:
     return passed
 
 
-def keyboard(fields: np.ndarray) -> np.ndarray:
-    """What each key's last note before a note was, as seen from that note's onset: int16, shape (notes, 4, KEYS).
+def keyboard(fields: np.ndarray, first: int = 0) -> np.ndarray:
+    """What each key's last note before a note was, as seen from that note's onset, for the notes from `first` on.
+
+    Int16, shape (notes - first, 4, KEYS):
 
     LEFT      cells until it ends, -LONG_AGO..DURATION_CELLS; below 0 it ended so long ago
     SINCE     cells since it was struck, 0..DURATION_CELLS
@@ -133,13 +135,16 @@ def keyboard(fields: np.ndarray) -> np.ndarray:
     # Place 0 stands for no note, place i for note i - 1.
     struck = np.concatenate([[never], onset[:-1]]).astype(np.int32)
     ended = np.concatenate([[never], (onset + fields[:, DURATION])[:-1]]).astype(np.int32)
-    last = np.zeros((len(fields), KEYS), np.int32)
-    later = np.arange(1, len(fields))
-    last[later, fields[:-1, PITCH]] = later
+    place = np.arange(len(fields))
+    last = np.zeros((len(fields) - first, KEYS), np.int32)
+    if first:
+        np.maximum.at(last[0], fields[:first, PITCH], place[1 : first + 1])
+    last[place[1 : len(last)], fields[first:-1, PITCH]] = place[first + 1 :]
     np.maximum.accumulate(last, axis=0, out=last)
-    keys = np.empty((len(fields), 4, KEYS), np.int16)
-    keys[:, LEFT] = np.clip(ended[last] - onset[:, None], -LONG_AGO, DURATION_CELLS)
-    keys[:, SINCE] = np.minimum(onset[:, None] - struck[last], DURATION_CELLS)
+    onset = onset[first:, None]
+    keys = np.empty((len(last), 4, KEYS), np.int16)
+    keys[:, LEFT] = np.clip(ended[last] - onset, -LONG_AGO, DURATION_CELLS)
+    keys[:, SINCE] = np.minimum(onset - struck[last], DURATION_CELLS)
     keys[:, LOUDNESS] = np.concatenate([[0], fields[:-1, VELOCITY] + 1]).astype(np.int16)[last]
     keys[:, LENGTH] = np.concatenate([[0], fields[:-1, DURATION]]).astype(np.int16)[last]
     return keys

@@ -1,10 +1,11 @@
 """Folders that are made anew as a whole or stay as they are."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from stages.music.replacing import leavings, part_of
 
 
 @contextmanager
@@ -13,11 +14,10 @@ def renewing(folder: Path) -> Iterator[Path]:
 
     What killed processes left of earlier attempts goes too.
     """
-    # Named after this process: another, whose parent was killed, may be at the same folder a last time.
-    work = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    for left in folder.parent.glob(f".{folder.name}.*.part"):
-        if left == work or not _running(int(left.suffixes[-2].removeprefix("."))):
-            shutil.rmtree(left)
+    hidden = folder.with_name(f".{folder.name}")
+    for left in leavings(hidden):
+        shutil.rmtree(left)
+    work = part_of(hidden)
     new = work / "new"
     new.mkdir(parents=True)
     try:
@@ -27,13 +27,3 @@ def renewing(folder: Path) -> Iterator[Path]:
         new.replace(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -21,6 +21,8 @@ ELAPSED = slice(REMAINING.stop, REMAINING.stop + encoding.RECENT)  # encoding.el
 KEYBOARD = slice(ELAPSED.stop, ELAPSED.stop + 4 * KEYS)  # encoding.keyboard, plane after plane
 COLUMNS = KEYBOARD.stop
 
+STRETCH = 1024  # notes, or a few more, whose rows a lane makes at a time: the rows of 128 whole pieces fill half a GB
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -46,13 +48,14 @@ class Windows:
     piece: np.ndarray
 
 
-def rows_of(fields: np.ndarray) -> np.ndarray:
-    """The rows of whole fields, shape (notes, COLUMNS), int16."""
-    rows = np.empty((len(fields), COLUMNS), np.int16)
-    rows[:, :4] = fields
-    rows[:, REMAINING] = encoding.remaining(fields)
-    rows[:, ELAPSED] = encoding.elapsed(fields)
-    rows[:, KEYBOARD] = encoding.keyboard(fields).reshape(len(fields), 4 * KEYS)
+def rows_of(fields: np.ndarray, first: int = 0) -> np.ndarray:
+    """The rows of a piece's notes from `first` on, given all its fields: int16, shape (notes - first, COLUMNS)."""
+    rows = np.empty((len(fields) - first, COLUMNS), np.int16)
+    near = fields[max(first - encoding.RECENT, 0) :]
+    rows[:, :4] = fields[first:]
+    rows[:, REMAINING] = encoding.remaining(near)[len(near) - len(rows) :]
+    rows[:, ELAPSED] = encoding.elapsed(near)[len(near) - len(rows) :]
+    rows[:, KEYBOARD] = encoding.keyboard(fields, first).reshape(len(rows), 4 * KEYS)
     return rows
 
 
@@ -69,10 +72,12 @@ class _Lane:
     def __init__(self) -> None:
         self.piece: Piece | None = None
         self.at = 0  # first note of the next window
-        self.rows: np.ndarray | None = None
+        self.fields: np.ndarray | None = None  # of the whole piece, once they are asked for
+        self.rows = pads((0,))  # of the notes `begin` and after
+        self.begin = 0
 
     def take(self, piece: Piece, at: int = 0) -> None:
-        self.piece, self.at, self.rows = piece, at, None
+        self.piece, self.at, self.fields, self.rows, self.begin = piece, at, None, pads((0,)), at
 
     @property
     def done(self) -> bool:
@@ -80,9 +85,14 @@ class _Lane:
 
     def read(self, length: int) -> np.ndarray:
         """The rows from the one before `at` on, `length` of them as far as the piece goes."""
-        if self.rows is None:
-            self.rows = np.concatenate([pads((1,)), rows_of(self.piece.fields())])
-        return self.rows[self.at : self.at + length]
+        first, end = self.at - 1, min(self.at - 1 + length, self.piece.notes)
+        if end > self.begin + len(self.rows):
+            if self.fields is None:
+                self.fields = self.piece.fields()
+            known = max(first, 0)
+            made = rows_of(self.fields[: max(known + STRETCH, end)], known)
+            self.rows, self.begin = (made if first == known else np.concatenate([pads((1,)), made])), first
+        return self.rows[first - self.begin : end - self.begin]
 
 
 def windows(

@@ -273,10 +273,11 @@ def pointed_cells(rows):
 def save(network: BiLSTM, path: Path) -> None:
     """Write `network` in Keras' own format, with the same bytes whenever its weights are the same.
 
-    Keras stamps its archives with the date; here the archive is packed again without.
+    Weights are rounded to float16, but for those of the last layers, to half the size of the file. Keras stamps its
+    archives with the date; here the archive is packed again without.
     """
-    # In float32, whatever it was trained in, and without the number that Keras gives to a second of a name.
-    plain = BiLSTM(**network.get_config(), name="bilstm")
+    # Another network, since this one may go on learning; without the number that Keras gives to a second of a name.
+    plain = BiLSTM(**network.get_config(), name="bilstm", dtype="float16")
     plain.set_weights(network.get_weights())
     kept = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
@@ -293,7 +294,7 @@ def save(network: BiLSTM, path: Path) -> None:
 
 
 def load(path: Path) -> BiLSTM:
-    """Read a network that `save` wrote, in float32. No code in the file is run.
+    """Read a network that `save` wrote; it calculates in float32. No code in the file is run.
 
     Raises InputError when there is none or it is of another make.
     """

@@ -1,6 +1,7 @@
 """What the network is shown: numbers made from rows (network.batches) so that it need not work them out itself.
 
-Every function takes integer rows of shape (..., COLUMNS) and gives float32 of shape (..., features).
+Functions of rows take integers of shape (..., COLUMNS) and give float32 of shape (..., features); `room` and the two
+bins take cells.
 """
 
 import numpy as np
