@@ -23,12 +23,13 @@ twice-the-units := train.units=768
 one-target-a-window := train.targets=last train.window=25 train.carry=false
 float32 := train.precision=float32
 
-.PHONY: help setup demo ablations $(ABLATIONS) test lint lock clean
+.PHONY: help setup demo ablations $(ABLATIONS) bundle test lint lock clean
 
 help:
 	@echo "make demo   run the whole pipeline offline on the étude corpus, in $(DEMO)/, and say what to listen to"
 	@echo "make test   run the linter and all tests"
 	@echo "make ablations  train variants of the network on equal, short budgets, as DVC experiments, and compare them"
+	@echo "make bundle  fill .dvc/bundled, the remote that travels with git, with what dvc.lock names, and nothing else"
 	@echo "make setup  create $(VENV) with the locked requirements, and nothing more"
 	@echo "make lock   compile requirements*.in to requirements*.txt with the newest versions that fit"
 	@echo "make clean  remove $(VENV) and $(DEMO)/"
@@ -68,6 +69,12 @@ ablations: $(ABLATIONS)
 $(ABLATIONS): $(VENV)/requirements
 	PATH="$(BIN):$$PATH" $(BIN)/dvc exp run --temp --force --name $@ \
 		$(foreach param,$(ABLATION_BUDGET) $($@),-S $(param)) train
+
+# Anew, so that what earlier runs left goes. DVC remembers what a remote holds, which then is no longer true.
+bundle: $(VENV)/requirements
+	rm -rf .dvc/bundled .dvc/tmp/index
+	$(BIN)/dvc push --remote bundled
+	@du -sh .dvc/bundled
 
 test: lint
 	@echo "== tests"

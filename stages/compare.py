@@ -1,6 +1,6 @@
 """How close the samples come to real music.
 
-Reads reports/samples/samples.json and notes.parquet, and data/notes. Of the samples only generated notes count, not
+Reads reports/samples/samples.json and notes.parquet, and data/reference. Of the samples only generated notes count, not
 prompts and what stands around a gap; improvisations of which no file was made count too.
 
 Writes
@@ -18,12 +18,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from stages.entry import run
-from stages.music import similarity, statistics
+from stages.music import melodies, similarity, statistics
 from stages.music.notes import read_notes
 from stages.music.replacing import replacing
 from stages.settings import Settings
 
-NOTES = Path("data/notes")
+REFERENCE = Path("data/reference")
 SAMPLES = Path("reports/samples")
 SIMILARITY = Path("reports/similarity.json")
 DISTRIBUTIONS = Path("reports/distributions.csv")
@@ -33,7 +33,7 @@ def main(params: Settings) -> None:
     with tqdm(total=5, desc="compare", unit="step") as bar:
         played, filled = _generated()
         test, validation = (
-            statistics.describe(read_notes(NOTES / f"{split}.parquet")) for split in ("test", "validation")
+            statistics.describe(read_notes(REFERENCE / f"{split}.parquet")) for split in ("test", "validation")
         )
         sources = {"generated": pd.concat([played, filled]), "test": test, "validation": validation}
         with replacing(DISTRIBUTIONS) as part:
@@ -53,7 +53,7 @@ def main(params: Settings) -> None:
         bar.update()
         report["habits"] = similarity.habits(generated, real, fillings)
         bar.update()
-        train = statistics.melodies(statistics.on_grid(read_notes(NOTES / "train.parquet")))
+        train = melodies.read_melodies(REFERENCE / "melodies.parquet")
         report["copied_notes"] = similarity.copies(generated, real, fillings, train)
         with replacing(SIMILARITY) as part:
             part.write_text(json.dumps(_rounded(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
-"""Play: models/bilstm.keras and prompts from data/notes -> reports/samples: MIDI files, a note table, what they are.
+"""Play: models/bilstm.keras and prompts from data/reference -> reports/samples.
 
-The note table holds the samples in the order of samples.json, then the improvisations that are only measured.
+Every sample as MIDI, a note table of them all, and samples.json, which says what they are. The note table holds the
+samples in the order of samples.json, then the improvisations that are only measured.
 """
 
 import json
@@ -17,7 +18,7 @@ from stages.music.notes import arrange, read_notes, read_pieces, write_notes
 from stages.music.renewing import renewing
 from stages.settings import Settings
 
-MODEL, TEST, PIECES = Path("models/bilstm.keras"), Path("data/notes/test.parquet"), Path("data/notes/pieces.parquet")
+MODEL, REFERENCE = Path("models/bilstm.keras"), Path("data/reference")
 SAMPLES = Path("reports/samples")
 LEAD = 0.5  # seconds of silence before a sample's first note
 
@@ -79,12 +80,13 @@ def main(params: Settings) -> None:
 
 
 def _excerpts(count: int, notes: int, skip: int) -> list[tuple[pd.Series, np.ndarray]]:
-    # The middles of `count` test pieces, spread evenly over the split after the first `skip` places.
-    table, pieces = read_notes(TEST), read_pieces(PIECES)
+    # The middles of `count` stretches of test music, spread evenly over the split after the first `skip` places.
+    table, pieces = read_notes(REFERENCE / "test.parquet"), read_pieces(REFERENCE / "pieces.parquet")
     long_enough = [(piece, encode(group)) for piece, group in table.groupby("piece") if len(group) > notes]
     if count and not long_enough:
         raise InputError(
-            f"{TEST}: no piece has the {notes} notes that prompts and gaps need; lower generate.prompt_notes"
+            f"{REFERENCE}: no stretch of test music has more than {notes} notes, as prompts and gaps need; lower "
+            "generate.prompt_notes, or raise reference.notes"
         )
     chosen = [
         long_enough[((2 * i + 1 + skip) * len(long_enough) // (2 * count)) % len(long_enough)] for i in range(count)

@@ -20,6 +20,7 @@ SMALL = {
     "train": {"units": 16, "trunk": 16, "head": 16, "streams": 4, "window": 16, "epochs": 2, "steps_per_epoch": 5}
     | {"validation_notes": 64, "longest_gap": 8},
     "evaluate": {"gaps": [1, 4]},
+    "reference": {"excerpts": 4, "notes": 200},
     "generate": {
         "improvisations": 1,
         "continuations": 1,
@@ -33,7 +34,7 @@ SMALL = {
     "render": {"sample_rate": 22050},
     "plot": {"dpi": 50},
 }
-STAGES = ["check", "download", "extract", "train", "evaluate", "generate", "compare", "render", "plot"]
+STAGES = ["check", "download", "extract", "reference", "train", "evaluate", "generate", "compare", "render", "plot"]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -56,7 +57,8 @@ def clone(target: Path) -> Path:
         check=True,
     )
     for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file() and name != "dvc.lock":
+        bundled = name.startswith(".dvc/bundled/")
+        if (ROOT / name).is_file() and name != "dvc.lock" and not bundled:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes((ROOT / name).read_bytes())
     for command in (["init", "-q"], ["config", "user.name", "t"], ["config", "user.email", "t@localhost"]):

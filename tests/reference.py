@@ -1,6 +1,7 @@
 """The network once more, from its definition, in plain float64 loops: what the fast code is held against."""
 
 import numpy as np
+import pandas as pd
 
 from stages.music import encoding
 from stages.music.encoding import DURATION, PITCH, STEP, VELOCITY
@@ -226,3 +227,14 @@ class Seen:
 
 def _bin(cell, edges):
     return next(i for i in range(len(edges) - 1) if edges[i] <= cell < edges[i + 1])
+
+
+def note_table(rows: list[tuple]) -> pd.DataFrame:
+    """A note table from (piece, start, sustained, pitch, velocity), in any order."""
+    frame = pd.DataFrame(rows, columns=["piece", "start", "sustained", "pitch", "velocity"])
+    frame = frame.astype(
+        {"piece": "int32", "start": "float64", "sustained": "float32", "pitch": "uint8", "velocity": "uint8"}
+    )
+    frame = frame.sort_values(["piece", "start", "pitch"], ignore_index=True)
+    step = frame.groupby("piece")["start"].diff().fillna(0).astype("float32")
+    return frame.assign(duration=frame["sustained"], step=step)

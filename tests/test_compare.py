@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from stages import compare, settings
+from stages.music import melodies, statistics
 from stages.music.errors import InputError
 from stages.music.notes import arrange, write_notes
 
@@ -31,7 +32,12 @@ def piece(number: int, notes: int, seed: int) -> pd.DataFrame:
 
 def write_split(name: str, sizes: list[int], seed: int) -> None:
     parts = [piece(number, size, seed + number) for number, size in enumerate(sizes)]
-    write_notes(compare.NOTES / f"{name}.parquet", pd.concat(parts) if parts else piece(0, 1, 0)[:0])
+    notes = pd.concat(parts) if parts else piece(0, 1, 0)[:0]
+    if name == "train":
+        lines = melodies.melodies(statistics.on_grid(notes))
+        melodies.write_melodies(compare.REFERENCE / "melodies.parquet", lines)
+    else:
+        write_notes(compare.REFERENCE / f"{name}.parquet", notes)
 
 
 def write_samples(samples: list[tuple[str, pd.DataFrame, slice]]) -> None:
@@ -186,6 +192,6 @@ def test_samples_of_a_few_notes():
 
 def test_notes_that_are_missing_are_named():
     write_samples(samples())
-    (compare.NOTES / "train.parquet").unlink()
-    with pytest.raises(InputError, match=r"train\.parquet: not found"):
+    (compare.REFERENCE / "melodies.parquet").unlink()
+    with pytest.raises(InputError, match=r"melodies\.parquet: not found"):
         compare.main(PARAMS)

@@ -18,6 +18,7 @@ from tests.clones import environment, run
 STAGES = {
     "download": ["data/raw"],
     "extract": ["data/notes", "reports/corpus.json"],
+    "reference": ["data/reference"],
     "evaluate": ["reports/likelihood.json"],
     "generate": ["reports/samples"],
     "compare": ["reports/similarity.json", "reports/distributions.csv"],
@@ -53,10 +54,19 @@ def content(repository: Path, outs: list[str]) -> dict[str, str]:
     return {str(path.relative_to(repository)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-@pytest.mark.parametrize(
-    "stage, moment",
-    [("download", 20), ("extract", 4), ("evaluate", 1), ("generate", 5), ("compare", 2), ("render", 2), ("plot", 4)],
-)
+MOMENTS = {
+    "download": 20,
+    "extract": 4,
+    "reference": 4,
+    "evaluate": 1,
+    "generate": 5,
+    "compare": 2,
+    "render": 2,
+    "plot": 4,
+}
+
+
+@pytest.mark.parametrize("stage, moment", MOMENTS.items())
 def test_a_stage_killed_while_it_writes_is_made_good(rebuilt, tmp_path, stage, moment):
     """Killed at the n-th file it is about to write: the next run ends with what an undisturbed one would have made."""
     repository, _ = rebuilt

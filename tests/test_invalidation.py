@@ -40,6 +40,8 @@ RERUN = {
     "train.validation_notes": "train",
     "train.precision": "train",
     "evaluate.gaps": "evaluate",
+    "reference.excerpts": "reference",
+    "reference.notes": "reference",
     "generate.seed": "generate plot",
     "generate.temperature": "generate plot",
     "generate.top_p": "generate plot",
@@ -114,7 +116,7 @@ def test_a_setting_changed_and_changed_back_runs_nothing_again(rebuilt):
     assert changed.returncode == 0, changed.stderr[-3000:]
     for stage in ("generate", "compare", "render", "plot"):
         assert f"Running stage '{stage}'" in changed.stdout
-    for stage in ("download", "extract", "train", "evaluate"):
+    for stage in ("download", "extract", "reference", "train", "evaluate"):
         assert f"Running stage '{stage}'" not in changed.stdout
     path.write_text(before, encoding="utf-8")
     back = run("dvc", "repro", cwd=repository)

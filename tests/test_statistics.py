@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 
 from stages.music import statistics
 from stages.music.statistics import FEATURES
+from tests.reference import note_table
 
 pitches = st.lists(st.integers(60, 63), max_size=24).map(np.array)
-
-
-def table(rows: list[tuple]) -> pd.DataFrame:
-    """A note table from (piece, start, sustained, pitch, velocity), in any order."""
-    frame = pd.DataFrame(rows, columns=["piece", "start", "sustained", "pitch", "velocity"])
-    frame = frame.astype(
-        {"piece": "int32", "start": "float64", "sustained": "float32", "pitch": "uint8", "velocity": "uint8"}
-    )
-    frame = frame.sort_values(["piece", "start", "pitch"], ignore_index=True)
-    step = frame.groupby("piece")["start"].diff().fillna(0).astype("float32")
-    return frame.assign(duration=frame["sustained"], step=step)
 
 
 notes = st.lists(
@@ -32,12 +22,12 @@ notes = st.lists(
     ),
     max_size=40,
     unique_by=lambda note: (note[0], note[1], note[3]),
-).map(table)  # fmt: skip
+).map(note_table)  # fmt: skip
 
 
 def test_describe_by_hand():
     music = statistics.describe(
-        table(
+        note_table(
             [
                 (0, 0.001, 1.0, 60, 10),  # rounds to cell 0, after which 48 comes first: it is lower
                 (0, 0.004, 2.0, 48, 20),
@@ -77,7 +67,7 @@ def test_describe_against_counting(frame: pd.DataFrame):
 
 
 def test_first_notes_have_no_step_and_no_interval():
-    music = statistics.describe(table([(0, 0.0, 1, 60, 64), (1, 3.0, 1, 70, 64)]))
+    music = statistics.describe(note_table([(0, 0.0, 1, 60, 64), (1, 3.0, 1, 70, 64)]))
     shares = statistics.histograms(music, np.array([0, 1]), 1)
     assert shares["step"].sum() == shares["interval"].sum() == 0
     assert shares["pitch"].sum() == 2
@@ -109,7 +99,9 @@ def test_edges_rise():
 
 
 def test_histograms_by_hand():
-    music = statistics.describe(table([(0, i * 0.02, 0.05, pitch, 64) for i, pitch in enumerate([20, 60, 60, 110])]))
+    music = statistics.describe(
+        note_table([(0, i * 0.02, 0.05, pitch, 64) for i, pitch in enumerate([20, 60, 60, 110])])
+    )
     shares = statistics.histograms(music, np.array([0, 2]), 2)
     assert shares["pitch"][0, [0, 39]].tolist() == [0.5, 0.5]  # below the keyboard: in the lowest bin
     assert shares["pitch"][1, [39, 87]].tolist() == [0.5, 0.5]
@@ -132,7 +124,7 @@ def test_histograms_are_shares_of_what_numpy_counts(frame: pd.DataFrame, length:
 
 
 def test_distributions():
-    music = statistics.describe(table([(0, 0, 0.3, 60, 1), (0, 0.1, 0.3, 60, 5), (0, 0.1, 50, 61, 127)]))
+    music = statistics.describe(note_table([(0, 0, 0.3, 60, 1), (0, 0.1, 0.3, 60, 5), (0, 0.1, 50, 61, 127)]))
     rows = statistics.distributions({"generated": music, "test": music[:0], "validation": music})
     assert list(rows.columns) == ["feature", "source", "low", "high", "share"]
     assert rows["feature"].unique().tolist() == ["pitch", "step", "duration", "velocity"]
@@ -152,7 +144,7 @@ def test_distributions():
 
 
 def test_distributions_of_nothing():
-    empty = statistics.describe(table([]))
+    empty = statistics.describe(note_table([]))
     rows = statistics.distributions({"generated": empty})
     assert rows.empty
     assert list(rows.columns) == ["feature", "source", "low", "high", "share"]
@@ -272,46 +264,3 @@ def test_tempo_drift():
     assert statistics.tempo_drift(slower) == 1
     assert statistics.tempo_drift(slower) == statistics.tempo_drift((slower[-1] - slower)[::-1])
     assert statistics.tempo_drift(np.zeros(4, int)) == statistics.tempo_drift(np.array([5])) == 0
-
-
-def test_melodies_order_chords_from_low_to_high():
-    rows = [(0, 0.0, 1, 67, 1), (0, 0.03, 1, 60, 1), (0, 0.05, 1, 64, 1), (0, 0.5, 1, 72, 1), (0, 0.54, 1, 48, 1)]
-    lines = statistics.melodies(statistics.on_grid(table([*rows, (3, 0.0, 1, 50, 1)])))
-    assert [line.tolist() for line in lines] == [[60, 64, 67, 72, 48], [50]]
-    assert statistics.melodies(statistics.on_grid(table([]))) == []
-
-
-def copied(corpus: list[np.ndarray], excerpt: np.ndarray) -> int:
-    """The most notes in a row of the excerpt whose intervals stand in a piece, by looking everywhere."""
-    found = {
-        tuple(np.diff(piece[begin:end]).tolist())
-        for piece in corpus
-        for begin in range(len(piece))
-        for end in range(begin + 1, len(piece) + 1)
-    }
-    runs = [
-        end - begin
-        for begin in range(len(excerpt))
-        for end in range(begin + 1, len(excerpt) + 1)
-        if end - begin == 1 or tuple(np.diff(excerpt[begin:end]).tolist()) in found
-    ]
-    return max(runs, default=0)
-
-
-@settings(deadline=None)
-@given(st.lists(pitches, max_size=4), st.lists(pitches, max_size=4))
-def test_longest_copies_against_looking_everywhere(corpus: list[np.ndarray], excerpts: list[np.ndarray]):
-    expected = [copied(corpus, excerpt) for excerpt in excerpts]
-    assert statistics.longest_copies(corpus, excerpts).tolist() == expected
-
-
-def test_longest_copies_by_hand():
-    random = np.random.default_rng(0)
-    corpus = [random.integers(21, 109, size, np.uint8) for size in (3000, 2000)]
-    transposed = np.concatenate([[60, 61], corpus[1][700:1000].astype(int) - 20, [60, 61]])
-    across = np.concatenate([corpus[0][-20:], corpus[1][:30]])  # two runs, not one: no piece has them in a row
-    excerpts = [transposed, across, corpus[0], np.array([], int), np.array([60])]
-    longest = statistics.longest_copies(corpus, excerpts).tolist()
-    assert longest == [300, 30, 3000, 0, 1]
-    assert statistics.longest_copies([], excerpts).tolist() == [1, 1, 1, 0, 1]
-    assert statistics.longest_copies(corpus, []).tolist() == []

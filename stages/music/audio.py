@@ -26,7 +26,7 @@ MP3 moves peaks by up to that much."""
 HIGHEST = 4.0
 """Amplitude: how high a peak may be before it is bent. Sound with higher peaks for its loudness is left softer."""
 
-BITRATE = 128
+BITRATE = 96
 """kbit/s, constant: players find a place in such a file exactly, which a playhead needs."""
 
 _ENCODER_GAIN = 0.95  # LAME turns its input down by this much

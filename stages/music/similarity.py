@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.music import statistics
+from stages.music import melodies, statistics
 
 REFERENCE = 240
 """At most so many test excerpts are what everything else is compared with."""
@@ -53,15 +53,15 @@ class Excerpts:
         return [values[start : start + self.length] for start in self.starts]
 
     def melodies(self) -> list[np.ndarray]:
-        """See `statistics.melodies`."""
+        """See `melodies.melodies`."""
         excerpts = (self.music.iloc[start : start + self.length] for start in self.starts)
-        return [line for excerpt in excerpts for line in statistics.melodies(excerpt)]
+        return [line for excerpt in excerpts for line in melodies.melodies(excerpt)]
 
 
 def cut(music: pd.DataFrame, length: int, most: int | None = None) -> Excerpts:
     """Cut every piece of a described table into excerpts of `length` notes, `most` of them, evenly spaced, or all."""
     starts = statistics.windows(music["piece"].to_numpy(), length)
-    return Excerpts(music, starts if most is None else _evenly(starts, most), length)
+    return Excerpts(music, starts if most is None else statistics.evenly(starts, most), length)
 
 
 def excerpt_length(generated: list[int], real: list[int]) -> int:
@@ -135,7 +135,7 @@ def copies(generated: Excerpts, test: Excerpts, fillings: Sequence[Excerpts], tr
     """
     groups = list(_groups(test, len(generated)))
     sets = [generated, *fillings, *groups]
-    runs = statistics.longest_copies(train, [line for excerpts in sets for line in excerpts.melodies()])
+    runs = melodies.longest_copies(train, [line for excerpts in sets for line in excerpts.melodies()])
     runs = np.split(runs, np.cumsum([len(excerpts) for excerpts in sets])[:-1])
     played, real = runs[: 1 + len(fillings)], runs[1 + len(fillings) :]
 
@@ -153,15 +153,9 @@ def _groups(excerpts: Excerpts, size: int) -> Iterator[Excerpts]:
     if not size or not len(excerpts):
         return
     count = min(GROUPS, max(1, len(excerpts) // size))
-    chosen = _evenly(excerpts.starts, count * size)
+    chosen = statistics.evenly(excerpts.starts, count * size)
     for number in range(count):
         yield Excerpts(excerpts.music, chosen[number::count], excerpts.length)
-
-
-def _evenly(values: np.ndarray, most: int) -> np.ndarray:
-    if len(values) <= most:
-        return values
-    return values[(np.arange(most) * len(values) + len(values) // 2) // most]
 
 
 def _mean(values: list[float | None]) -> float | None:
