@@ -23,13 +23,14 @@ twice-the-units := train.units=768
 one-target-a-window := train.targets=last train.window=25 train.carry=false
 float32 := train.precision=float32
 
-.PHONY: help setup demo ablations $(ABLATIONS) bundle test lint lock clean
+.PHONY: help setup demo ablations $(ABLATIONS) bundle current test lint lock clean
 
 help:
 	@echo "make demo   run the whole pipeline offline on the étude corpus, in $(DEMO)/, and say what to listen to"
 	@echo "make test   run the linter and all tests"
 	@echo "make ablations  train variants of the network on equal, short budgets, as DVC experiments, and compare them"
 	@echo "make bundle  fill .dvc/bundled, the remote that travels with git, with what dvc.lock names, and nothing else"
+	@echo "make current  fail unless dvc.lock and the reports belong to the code and the settings; needs no data"
 	@echo "make setup  create $(VENV) with the locked requirements, and nothing more"
 	@echo "make lock   compile requirements*.in to requirements*.txt with the newest versions that fit"
 	@echo "make clean  remove $(VENV) and $(DEMO)/"
@@ -75,6 +76,13 @@ bundle: $(VENV)/requirements
 	rm -rf .dvc/bundled .dvc/tmp/index
 	$(BIN)/dvc push --remote bundled
 	@du -sh .dvc/bundled
+
+# `dvc repro --dry` ends well either way, so what it would run is looked for in what it says.
+current: $(VENV)/requirements
+	@said=$$($(BIN)/dvc repro --dry --allow-missing 2>&1) || { echo "$$said"; exit 1; }; \
+	if stale=$$(echo "$$said" | grep "Running stage"); then \
+		echo "$$stale"; echo "error: dvc.lock is not of this code and these settings: dvc repro, then commit"; exit 1; \
+	fi; echo "dvc.lock and the reports are of this code and these settings"
 
 test: lint
 	@echo "== tests"

@@ -119,6 +119,12 @@ def small_clone(target: Path, **changes) -> Path:
     return repository
 
 
+def fresh_clone(repository: Path, target: Path) -> Path:
+    """What somebody else has who clones `repository`: what is in git, and nothing that DVC keeps."""
+    assert run("git", "clone", "-q", str(repository), str(target), cwd=repository).returncode == 0
+    return target
+
+
 def changed_stages(repository: Path) -> set[str]:
     """The stages of which `dvc status` says that something they depend on has changed."""
     status = json.loads(run("dvc", "status", "--json", cwd=repository).stdout)

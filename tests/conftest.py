@@ -1,11 +1,12 @@
 """What several test modules share."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.clones import run, small_clone
+from tests.clones import commit, run, small_clone
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +14,14 @@ def rebuilt(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     """A clone in which `dvc repro` has run, and what that printed."""
     repository = small_clone(tmp_path_factory.mktemp("clone"))
     return repository, run("dvc", "repro", cwd=repository)
+
+
+@pytest.fixture(scope="session")
+def shared(rebuilt, tmp_path_factory) -> Path:
+    """A repository like `rebuilt`, whose run is committed and in the remote that travels with git."""
+    repository = tmp_path_factory.mktemp("shared") / "repository"
+    shutil.copytree(rebuilt[0], repository, symlinks=True)
+    pushed = run("dvc", "push", "--remote", "bundled", cwd=repository)
+    assert pushed.returncode == 0, pushed.stderr[-3000:]
+    commit(repository)
+    return repository
