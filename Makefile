@@ -71,9 +71,9 @@ $(ABLATIONS): $(VENV)/requirements
 	PATH="$(BIN):$$PATH" $(BIN)/dvc exp run --temp --force --name $@ \
 		$(foreach param,$(ABLATION_BUDGET) $($@),-S $(param)) train
 
-# Anew, so that what earlier runs left goes. DVC remembers what a remote holds, which then is no longer true.
+# Anew, so that what earlier runs left goes.
 bundle: $(VENV)/requirements
-	rm -rf .dvc/bundled .dvc/tmp/index
+	rm -rf .dvc/bundled
 	$(BIN)/dvc push --remote bundled
 	@du -sh .dvc/bundled
 
