@@ -77,10 +77,11 @@ bundle: $(VENV)/requirements
 	$(BIN)/dvc push --remote bundled
 	@du -sh .dvc/bundled
 
-# `dvc repro --dry` ends well either way, so what it would run is looked for in what it says.
+# `dvc repro --dry` ends well either way, or stumbles over data that is not here; so what it says is looked at.
 current: $(VENV)/requirements
-	@said=$$($(BIN)/dvc repro --dry --allow-missing 2>&1) || { echo "$$said"; exit 1; }; \
-	if stale=$$(echo "$$said" | grep "Running stage"); then \
+	@said=$$($(BIN)/dvc repro --dry --allow-missing 2>&1); status=$$?; \
+	stale=$$(echo "$$said" | grep -oE "Running stage '[a-z]+'|failed to reproduce '[a-z]+'"); \
+	if [ $$status -ne 0 ] || [ -n "$$stale" ]; then \
 		echo "$$stale"; echo "error: dvc.lock is not of this code and these settings: dvc repro, then commit"; exit 1; \
 	fi; echo "dvc.lock and the reports are of this code and these settings"
 

@@ -1,10 +1,10 @@
-"""The trained model, taken by somebody who has no clone: by a version's name and by its path."""
+"""The trained model, taken by somebody who has no clone: by a version's name, an annotated tag, and by its path."""
 
 from tests.clones import run
 
 
 def test_a_version_by_name(shared, tmp_path):
-    assert run("git", "tag", "bilstm@v1.0.0", cwd=shared).returncode == 0
+    assert run("git", "tag", "-a", "bilstm@v1.0.0", "-m", "first", cwd=shared).returncode == 0
     got = run("dvc", "artifacts", "get", str(shared), "bilstm", "--out", "mine.keras", cwd=tmp_path)
     assert got.returncode == 0, got.stderr[-3000:]
     assert (tmp_path / "mine.keras").read_bytes() == (shared / "models/bilstm.keras").read_bytes()
