@@ -99,6 +99,8 @@ lock: $(VENV)/requirements
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
 		--custom-compile-command "make lock" requirements.in --output-file requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
+		--custom-compile-command "make lock" requirements-remotes.in --output-file requirements-remotes.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
 		--custom-compile-command "make lock" requirements-dev.in --output-file requirements-dev.txt
 
 clean:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -119,9 +120,18 @@ def small_clone(target: Path, **changes) -> Path:
     return repository
 
 
+def committed_copy(repository: Path, target: Path) -> Path:
+    """A clone with its cache, and a commit of what was made in it; the clone itself stays as it is."""
+    shutil.copytree(repository, target, ignore=shutil.ignore_patterns("tmp"), dirs_exist_ok=True)
+    commit(target)
+    return target
+
+
 def fresh_clone(repository: Path, target: Path) -> Path:
-    """What somebody else has who clones `repository`: what is in git, and nothing that DVC keeps."""
+    """What `git clone` gives: what is in git, and nothing that DVC keeps."""
     assert run("git", "clone", "-q", str(repository), str(target), cwd=repository).returncode == 0
+    for command in (["config", "user.name", "t"], ["config", "user.email", "t@localhost"]):
+        assert run("git", *command, cwd=target).returncode == 0
     return target
 
 

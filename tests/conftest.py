@@ -1,12 +1,11 @@
 """What several test modules share."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.clones import commit, run, small_clone
+from tests.clones import commit, committed_copy, run, small_clone
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +18,7 @@ def rebuilt(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
 @pytest.fixture(scope="session")
 def shared(rebuilt, tmp_path_factory) -> Path:
     """A repository like `rebuilt`, whose run is committed and in the remote that travels with git."""
-    repository = tmp_path_factory.mktemp("shared") / "repository"
-    shutil.copytree(rebuilt[0], repository, symlinks=True)
+    repository = committed_copy(rebuilt[0], tmp_path_factory.mktemp("shared"))
     pushed = run("dvc", "push", "--remote", "bundled", cwd=repository)
     assert pushed.returncode == 0, pushed.stderr[-3000:]
     commit(repository)
