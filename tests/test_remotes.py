@@ -116,7 +116,7 @@ def an_s3_server(place: Path) -> Iterator[Server]:
         "",
     ]
     # It would not look again at what a test has changed in the folder.
-    with following([*command, "--dir-cache-time", "0s"], "Starting s3 server on [") as line:
+    with following([*command, "--dir-cache-time", "1ms"], "Starting s3 server on [") as line:
         yield Server(
             "s3://bucket",
             place / "bucket",
