@@ -17,7 +17,7 @@ def both(rebuilt, tmp_path_factory) -> Path:
     for command in (["branch", "-M", "main"], ["checkout", "-q", "-b", "wider"]):
         assert run("git", *command, cwd=repository).returncode == 0
     change(repository, train={"units": 24})
-    result = run("dvc", "repro", cwd=repository)
+    result = run("dvc", "repro", "evaluate", "compare", cwd=repository)
     assert result.returncode == 0, result.stderr[-3000:]
     commit(repository)
     return repository
