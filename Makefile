@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 DEMO := demo
+BENCH := .venv-bench
 
 # What a demonstration of some minutes changes in params.yaml: the small corpus, a small network, a short training.
 DEMO_PARAMS := dataset=etudes train.units=128 train.trunk=128 train.head=96 train.streams=16 train.epochs=6 \
@@ -23,17 +24,21 @@ twice-the-units := train.units=768
 one-target-a-window := train.targets=last train.window=25 train.carry=false
 float32 := train.precision=float32
 
-.PHONY: help setup demo ablations $(ABLATIONS) bundle current test lint lock clean
+# The parts of `make bench`; some of them: `make bench PARTS="extraction dvc"`.
+PARTS := notebook extraction training generation dvc
+
+.PHONY: help setup demo ablations $(ABLATIONS) bench bundle current test lint lock clean
 
 help:
 	@echo "make demo   run the whole pipeline offline on the étude corpus, in $(DEMO)/, and say what to listen to"
 	@echo "make test   run the linter and all tests"
 	@echo "make ablations  train variants of the network on equal, short budgets, as DVC experiments, and compare them"
+	@echo "make bench  measure speed side by side with what people use today, and write benchmarks/README.md"
 	@echo "make bundle  fill .dvc/bundled, the remote that travels with git, with what dvc.lock names, and nothing else"
 	@echo "make current  fail unless dvc.lock and the reports belong to the code and the settings; needs no data"
 	@echo "make setup  create $(VENV) with the locked requirements, and nothing more"
 	@echo "make lock   compile requirements*.in to requirements*.txt with the newest versions that fit"
-	@echo "make clean  remove $(VENV) and $(DEMO)/"
+	@echo "make clean  remove $(VENV), $(BENCH) and $(DEMO)/"
 
 setup: $(VENV)/requirements
 
@@ -71,6 +76,18 @@ $(ABLATIONS): $(VENV)/requirements
 	PATH="$(BIN):$$PATH" $(BIN)/dvc exp run --temp --force --name $@ \
 		$(foreach param,$(ABLATION_BUDGET) $($@),-S $(param)) train
 
+# What is measured beside the pipeline, PyTorch among it, has an environment of its own: the project's lock has none of it.
+$(BENCH)/requirements: requirements.txt benchmarks/requirements.txt
+	@echo "== creating $(BENCH) (some minutes on the first run; PyTorch brings 5 GB)"
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
+	@touch $@
+
+# All parts but `extraction` need a finished run of the pipeline.
+bench: $(BENCH)/requirements
+	@set -e; for part in $(PARTS); do echo "== $$part"; $(BENCH)/bin/python -m benchmarks.$$part; done
+	@$(BENCH)/bin/python -m benchmarks.table
+
 # Anew, so that what earlier runs left goes.
 bundle: $(VENV)/requirements
 	rm -rf .dvc/bundled
@@ -102,6 +119,8 @@ lock: $(VENV)/requirements
 		--custom-compile-command "make lock" requirements-remotes.in --output-file requirements-remotes.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
 		--custom-compile-command "make lock" requirements-dev.in --output-file requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
+		--custom-compile-command "make lock" benchmarks/requirements.in --output-file benchmarks/requirements.txt
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(BENCH) $(DEMO)

@@ -1,95 +1,132 @@
-"""The extract stage against a pretty_midi loop in one process: whole processes, over the same files, in turn.
+"""The extract stage against other ways of reading the same MIDI files: whole processes, in turn.
 
-    python -m benchmarks.extraction [--raw data/raw] [--files 200] [--repeats 3]
+    python -m benchmarks.extraction [--raw data/raw] [--repeats 3]
 
-Prints the median wall time of each (with the fastest and the slowest), their ratio, the notes each found, and the
-most memory that the stage and its workers held at one moment. Without --files every file counts; over MAESTRO the
-loop then takes some minutes a time.
+Reads the data set in data/raw if there is one, the études otherwise. Prints, and writes to
+benchmarks/results/extraction.json: seconds and notes a second of the stage and of each way in benchmarks/readers.py,
+from the start of the process to its end. What builds on mido takes a sixth of a second for a file of MAESTRO, so those
+ways read SAMPLE files, evenly spread, and are compared by notes a second.
+
+Then how the stage's time and peak memory, its workers included, grow with the number of files, which are the same ones
+under other names.
 """
 
 import argparse
+import itertools
 import json
 import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
+import zipfile
 from pathlib import Path
 
 import psutil
 
+from benchmarks import measuring
 from stages.music import corpus
 
-ROOT = Path(__file__).resolve().parents[1]
-LOOP = """
-import sys, warnings, pretty_midi
-warnings.simplefilter("ignore")
-files = (pretty_midi.PrettyMIDI(line.rstrip("\\n")) for line in sys.stdin)
-print(sum(len(part.notes) for file in files for part in file.instruments if not part.is_drum))
-"""
+ALL = ("symusic", "symusic_to_parquet")
+SAMPLED = ("pretty_midi", "pretty_midi_side_by_side", "miditoolkit", "miditok")
+SAMPLE = 64
+GROWTH = (10, 100, 1_000, 10_000)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--raw", type=Path, default=ROOT / "data/raw", help="folder of the unpacked data set")
-    parser.add_argument("--files", type=int, help="so many of them, spread evenly")
+    parser.add_argument("--raw", type=Path, default=measuring.ROOT / "data/raw", help="folder of the unpacked data set")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
-    print(f"{_processor()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, ", end="")
-    print(", ".join(f"{name} {version(name)}" for name in ("symusic", "pretty_midi", "numpy", "pyarrow", "joblib")))
     with tempfile.TemporaryDirectory() as folder:
-        files = _prepare(Path(folder), arguments.raw.resolve(), arguments.files)
-        loops, stages = [], []
-        for _ in range(arguments.repeats):
-            loops.append(_loop(files))
-            stages.append(_stage(Path(folder)))
-        report = json.loads(Path(folder, "reports/corpus.json").read_text(encoding="utf-8"))
-    print(f"{len(files)} files, {arguments.repeats} times each, in turn")
-    print(f"pretty_midi loop   {_spread([seconds for seconds, _ in loops])}   {loops[0][1]:,} notes")
-    notes = sum(report[split]["notes"] for split in corpus.SPLITS)
-    peak = max(peak for _, peak in stages)
-    print(f"stages.extract     {_spread([seconds for seconds, _ in stages])}   {notes:,} notes   {peak / 1e6:.0f} MB")
-    ratio = statistics.median(seconds for seconds, _ in loops) / statistics.median(seconds for seconds, _ in stages)
-    print(f"ratio              {ratio:.1f}")
+        raw = arguments.raw.resolve()
+        if not raw.is_dir():
+            raw = Path(folder, "etudes")
+            zipfile.ZipFile(measuring.ROOT / "data/etudes/etudes.zip").extractall(raw)
+        files = [raw / piece.file for piece in corpus.pieces(raw, 0.1, 0.1)]
+        sample = files[:: max(1, len(files) // SAMPLE)][:SAMPLE]
+        place = Path(folder, "all")
+        Path(place, "data").mkdir(parents=True)
+        Path(place, "data/raw").symlink_to(raw)
+        found: dict[str, int] = {}
+
+        def stage() -> float:
+            taken, found["stage"], _ = _stage(place)
+            return taken
+
+        def reader(name: str, files: list[Path]) -> float:
+            taken, found[name] = _reader(name, files)
+            return taken
+
+        ways = {"stage": stage}
+        ways |= {name: lambda name=name: reader(name, files) for name in ALL}
+        ways |= {name: lambda name=name: reader(name, sample) for name in SAMPLED}
+        taken = measuring.in_turn(ways, arguments.repeats)
+        growth = {count: _grown(Path(folder, str(count)), files, count) for count in GROWTH}
+
+    rates = {name: [found[name] / value for value in values] for name, values in taken.items() if name != "miditok"}
+    # It finds tokens, so its notes are those that the parser of the same files found.
+    rates["miditok"] = [found["pretty_midi"] / value for value in taken["miditok"]]
+    result = {
+        "files": len(files),
+        "sampled_files": len(sample),
+        "ways": {
+            name: {
+                "files": len(sample if name in SAMPLED else files),
+                "notes": found["pretty_midi" if name == "miditok" else name],
+                "seconds": measuring.spread(values),
+                "notes_per_second": measuring.spread(rates[name]),
+                "stage_is_times_faster": measuring.ratio(rates["stage"], rates[name]),
+            }
+            for name, values in taken.items()
+        },
+        "growth": growth,
+    }
+    packages = ("symusic", "pretty_midi", "miditok", "miditoolkit", "mido", "pyarrow", "joblib")
+    measuring.write("extraction", result, *packages)
 
 
-def _prepare(folder: Path, raw: Path, count: int | None) -> list[Path]:
-    """Make `folder` a place to run the stage in; returns the MIDI files it will read."""
-    shutil.copy(ROOT / "params.yaml", folder)
-    files = [raw / piece.file for piece in corpus.pieces(raw, 0.1, 0.1)]
-    Path(folder, "data").mkdir()
-    if count is None:
-        Path(folder, "data/raw").symlink_to(raw)
-        return files
-    files = files[:: max(1, len(files) // count)][:count]
-    Path(folder, "data/raw").mkdir()
-    return [Path(shutil.copy(file, folder / "data/raw" / f"{number}.mid")) for number, file in enumerate(files)]
-
-
-def _loop(files: list[Path]) -> tuple[float, int]:
-    begin = time.perf_counter()
-    lines = "".join(f"{file}\n" for file in files)
-    done = subprocess.run([sys.executable, "-c", LOOP], input=lines, capture_output=True, text=True, check=True)
+def _reader(name: str, files: list[Path]) -> tuple[float, int]:
+    lines, begin = "".join(f"{file}\n" for file in files), time.perf_counter()
+    command = [sys.executable, "-m", "benchmarks.readers", name]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True, cwd=measuring.ROOT)
     return time.perf_counter() - begin, int(done.stdout)
 
 
-def _stage(folder: Path) -> tuple[float, int]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+def _grown(place: Path, files: list[Path], count: int) -> dict[str, float]:
+    Path(place, "data/raw").mkdir(parents=True)
+    for number, file in enumerate(itertools.islice(itertools.cycle(files), count)):
+        _same(file, place / f"data/raw/{number}.mid")
+    taken, notes, peak = _stage(place)
+    shutil.rmtree(place)
+    return {"seconds": measuring.short(taken), "notes": notes, "peak_mb": round(peak / 1e6)}
+
+
+def _same(file: Path, name: Path) -> None:
+    try:
+        os.link(file, name)
+    except OSError:  # on another disk
+        shutil.copy(file, name)
+
+
+def _stage(place: Path) -> tuple[float, int, int]:
+    # Seconds, notes, and the most bytes that the stage and its workers held at one moment.
+    shutil.copy(measuring.ROOT / "params.yaml", place)
+    environment = os.environ | {"PYTHONPATH": str(measuring.ROOT)}
     begin, peak = time.perf_counter(), 0
     stage = psutil.Popen(
-        [sys.executable, "-m", "stages.extract"], cwd=folder, env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "stages.extract"], cwd=place, env=environment, stderr=subprocess.DEVNULL
     )
     while stage.poll() is None:
         peak = max(peak, sum(map(_memory, [stage, *_children(stage)])))
         time.sleep(0.02)
+    taken = time.perf_counter() - begin
     if stage.returncode:
         sys.exit("stages.extract failed")
-    return time.perf_counter() - begin, peak
+    report = json.loads(Path(place, "reports/corpus.json").read_text(encoding="utf-8"))
+    return taken, sum(report[split]["notes"] for split in corpus.SPLITS), peak
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
@@ -104,18 +141,6 @@ def _memory(process: psutil.Process) -> int:
         return process.memory_info().rss
     except psutil.Error:
         return 0
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _spread(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds):8.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
 if __name__ == "__main__":

@@ -1,117 +1,159 @@
-"""How fast training is, in notes and in arithmetic, against what the machine can multiply.
+"""How fast training is, in notes and in arithmetic, against what the machine can multiply and against PyTorch.
 
-    python -m benchmarks.training [--updates 20] [--repeats 3]
+    python -m benchmarks.training [--repeats 3]
 
-Trains the network of params.yaml, in bfloat16 and in float32, on notes drawn at random (training takes no less time for
-music), and multiplies square matrices in between, in one process, in turn. Prints, and writes to
-benchmarks/results/training.json: milliseconds an update, notes a second, and the arithmetic that the matrix products of
-the model's definition take, as a share of the machine's single-precision peak; products of the optimizer do not count.
+Trains the network of params.yaml on notes drawn at random, and the same in PyTorch (benchmarks/torch_peer.py) in a
+process beside it, in turn, some seconds each, start-up and compiling apart; and multiplies square matrices in between.
+Then other precisions, and numbers of streams, window lengths and widths. Before anything is timed both must find the
+same loss with the same weights.
+
+Prints, and writes to benchmarks/results/training.json, for each case: milliseconds an update, the making of its batch
+included, notes a second, the arithmetic that the matrix products of the model's definition take, as a share of the
+machine's single-precision peak (products of the optimizer do not count), and how many times as fast as the peer it is.
 """
 
 import argparse
-import json
+import gc
 import statistics
-import time
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from benchmarks import measuring, random_notes
 from stages import settings
-from stages.network import batches, bilstm, fitting, runtime
+from stages.network import bilstm, fitting, runtime
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULT = ROOT / "benchmarks/results/training.json"
+CASES = {  # the first is the committed run's
+    "bfloat16": {"precision": "bfloat16"},
+    "float32": {"precision": "float32"},
+    "32 streams": {"streams": 32},
+    "window of 256": {"window": 256},
+    "192 units": {"units": 192},
+    "768 units": {"units": 768},
+}
+TURN = 2.0  # s that one of the two trains before it is the other's turn
+RATE = 1e-4
+ALIKE = 1e-4  # of the loss, by which the two may differ: sums are taken in another order
 SIDE = 2048  # of the matrices that are multiplied for the peak
+# By numpy's own library on all cores, in a process where nothing else has threads.
+_MULTIPLY = f"""
+import numpy, time
+matrix, taken = numpy.random.default_rng(1).random(({SIDE}, {SIDE}), numpy.float32), []
+for _ in range(6):
+    begin = time.perf_counter()
+    matrix @ matrix
+    taken.append(time.perf_counter() - begin)
+print(min(taken))
+"""
 # Kernels that read features: no gradient goes on to their inputs. The others' products are made three times.
 _READ_FEATURES = ("forward/kernel", "backward/kernel", "from_last", "from_next", "_note", "_keys", "_rhythm", "_room")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, default=20, help="in one measurement")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
-    params = settings.load(ROOT / "params.yaml").train
+    params = settings.load(measuring.ROOT / "params.yaml").train
     runtime.make_reproducible(1)
     runtime.one_thread_each()
-    peak = _peak()  # on all threads: the training below uses both cores too, but one for an operation
-    learners = {precision: _learner(params, precision) for precision in ("bfloat16", "float32")}
-    supply = _batches(params)
-    seconds: dict[str, list[float]] = {precision: [] for precision in learners}
-    peaks = [peak]
-    for turn in range(arguments.repeats + 1):
-        for precision, learner in learners.items():
-            given = [next(supply) for _ in range(arguments.updates if turn else 1)]
-            begin = time.perf_counter()
-            for batch in given:
-                learner.train_on_batch(batch)
-            if turn:  # the first one compiles
-                seconds[precision].append((time.perf_counter() - begin) / arguments.updates)
+    _check_alike(params.model_copy(update={"precision": "float32", "streams": 8, "window": 16}))
+    peaks = [_peak()]
+    taken, work = {}, {}
+    for name, changes in CASES.items():
+        case = params.model_copy(update=changes)
+        taken[name], work[name] = _measure(case, arguments.repeats)
         peaks.append(_peak())
-    notes = params.streams * params.window
-    work = _arithmetic(learners["float32"].network, params)
-    best = statistics.median(peaks)
-    result = {
-        "made_on": runtime.environment(),
-        "update": {"streams": params.streams, "window": params.window, "giga_operations": round(work / 1e9, 1)},
-        "float32_peak_gflops": {"median": round(best), "least": round(min(peaks)), "most": round(max(peaks))},
-    }
-    for precision, taken in seconds.items():
-        median = statistics.median(taken)
-        result[precision] = {
-            "ms_per_update": {name: round(1000 * of(taken)) for name, of in _SPREAD.items()},
-            "notes_per_second": round(notes / median),
-            "gflops": round(work / median / 1e9),
-            "share_of_float32_peak": round(work / median / 1e9 / best, 2),
+    peak, result = statistics.median(peaks), {}
+    for name, changes in CASES.items():
+        case, ours = params.model_copy(update=changes), taken[name]["ours"]
+        rate = work[name] / statistics.median(ours) / 1e9
+        result[name] = {
+            "ms_per_update": measuring.spread([1000 * value for value in ours]),
+            "pytorch_ms_per_update": measuring.spread([1000 * value for value in taken[name]["peer"]]),
+            "notes_per_second": measuring.short(case.streams * case.window / statistics.median(ours)),
+            "giga_operations": measuring.short(work[name] / 1e9),
+            "gflops": measuring.short(rate),
+            "share_of_float32_peak": round(rate / peak, 2),
+            "times_as_fast_as_pytorch": round(measuring.ratio(taken[name]["peer"], ours), 2),
         }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    shape = {name: getattr(params, name) for name in ("streams", "window", "units", "trunk", "head", "infill_share")}
+    measuring.write(
+        "training", {"default": shape, "float32_peak_gflops": measuring.spread(peaks), "cases": result}, "torch"
+    )
 
 
-_SPREAD = {"median": statistics.median, "least": min, "most": max}
+def _measure(params: settings.Train, repeats: int) -> tuple[dict[str, list[float]], float]:
+    # Seconds an update, of ours and of the peer, and the operations of one.
+    gc.collect()
+    keras.backend.clear_session()
+    learner, supply = _learner(params, params.dropout), random_notes.training_batches(params)
+    learner.compile(fitting.Muon(RATE, params.weight_decay, global_clipnorm=params.clip_norm), jit_compile=False)
+
+    def ours(updates: int) -> float:
+        return measuring.seconds(lambda: [learner.train_on_batch(next(supply)) for _ in range(updates)])
+
+    with _peer(params) as peer:
+        ways = {}
+        for name, train in (("ours", ours), ("peer", peer)):
+            train(1)  # compiles, and makes what is made once
+            updates = max(2, round(TURN / train(1)))
+            ways[name] = lambda train=train, updates=updates: train(updates) / updates
+        taken = measuring.in_turn(ways, repeats)
+    return taken, _arithmetic(learner.network, params)
+
+
+@contextmanager
+def _peer(params: settings.Train):
+    # Gives what trains the peer for a number of updates and tells the seconds.
+    process = subprocess.Popen(_peer_command(params), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def train(updates: int) -> float:
+        print(updates, file=process.stdin, flush=True)
+        return float(process.stdout.readline())
+
+    with process:
+        yield train
+        process.stdin.close()
+
+
+def _peer_command(params: settings.Train, *more: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.torch_peer", params.model_dump_json(), *more]
+
+
+def _check_alike(params: settings.Train) -> None:
+    learner = _learner(params, dropout=0.0)
+    batch = next(random_notes.training_batches(params))
+    # The peer fills in the first streams of all, ours the first of each shard.
+    filling, others = np.split(np.arange(params.streams), [len(batch["gap"])])
+    shards = zip(*(np.array_split(streams, fitting.SHARDS) for streams in (filling, others)), strict=True)
+    order = np.concatenate([streams for shard in shards for streams in shard])
+    batch |= {name: batch[name][order] for name in ("rows", "reset")}
+    ours = float(learner.compute_loss(y_pred=learner(batch)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "weights.npz")
+        np.savez(path, **{weight.path: weight.numpy() for weight in learner.network.trainable_variables})
+        done = subprocess.run(_peer_command(params, str(path)), stdout=subprocess.PIPE, text=True, check=True)
+    if not abs(float(done.stdout) - ours) < ALIKE * ours:
+        sys.exit(f"the peer finds a loss of {float(done.stdout):.5f}, not {ours:.5f}: it is another network")
 
 
 def _peak() -> float:
-    # Billions of multiplications and additions a second, in float32, by numpy's own library, on all cores.
-    matrix = np.random.default_rng(1).random((SIDE, SIDE), np.float32)
-    fastest = float("inf")
-    for _ in range(6):
-        begin = time.perf_counter()
-        matrix @ matrix
-        fastest = min(fastest, time.perf_counter() - begin)
-    return 2 * SIDE**3 / fastest / 1e9
+    # Billions of multiplications and additions a second, in float32.
+    done = subprocess.run([sys.executable, "-c", _MULTIPLY], capture_output=True, text=True, check=True)
+    return 2 * SIDE**3 / float(done.stdout) / 1e9
 
 
-def _learner(params: settings.Train, precision: str) -> fitting.Learner:
-    policy = keras.DTypePolicy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+def _learner(params: settings.Train, dropout: float) -> fitting.Learner:
+    policy = keras.DTypePolicy("mixed_bfloat16" if params.precision == "bfloat16" else "float32")
     network = bilstm.BiLSTM(params.units, params.trunk, params.head, params.longest_gap, params.pointers, dtype=policy)
-    learner = fitting.Learner(
-        network, params.streams, dropout=params.dropout, carry=params.carry, last_only=params.targets == "last"
-    )
-    learner.compile(fitting.Muon(1e-4, params.weight_decay, global_clipnorm=params.clip_norm), jit_compile=False)
-    return learner
-
-
-def _batches(params: settings.Train):
-    random = np.random.default_rng(1)
-
-    def piece(_stretch: float) -> np.ndarray:
-        highest = [[40, 88, 200, 32]]
-        return np.maximum(random.integers(0, highest, (20_000, 4)), [0, 0, 1, 0]).astype(np.int32)
-
-    return batches.training_batches(
-        [piece] * params.streams,
-        [20_000] * params.streams,
-        seed=1,
-        streams=params.streams,
-        window=params.window,
-        infill_streams=round(params.infill_share * params.streams),
-        longest_gap=params.longest_gap,
-        transpose=0,
-        stretch=0.0,
+    return fitting.Learner(
+        network, params.streams, dropout=dropout, carry=params.carry, last_only=params.targets == "last"
     )
 
 
