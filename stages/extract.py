@@ -78,17 +78,26 @@ class _Summary:
     def __init__(self) -> None:
         self.pieces, self.seconds = 0, 0.0
         self.counts = {name: np.zeros(0, np.int64) for name in CELLS}
+        self.waiting: list[notes.Columns] = []  # to be counted; many at a time, as every count goes over all cells
 
     def add(self, columns: notes.Columns, seconds: float) -> None:
         self.pieces += 1
         self.seconds += seconds
+        self.waiting.append(columns)
+        if sum(len(columns["pitch"]) for columns in self.waiting) >= notes.ROW_GROUP:
+            self._count()
+
+    def _count(self) -> None:
         for name, cell in CELLS.items():
-            counts = np.bincount(np.minimum(columns[name] / cell + 0.5, LARGEST).astype(np.int64))
+            values = np.concatenate([np.zeros(0, np.float32), *(columns[name] for columns in self.waiting)])
+            counts = np.bincount(np.minimum(values / cell + 0.5, LARGEST).astype(np.int64))
             shorter, longer = sorted([counts, self.counts[name]], key=len)
             longer[: len(shorter)] += shorter
             self.counts[name] = longer
+        self.waiting.clear()
 
     def report(self) -> dict[str, object]:
+        self._count()
         total = int(self.counts["pitch"].sum())
         report: dict[str, object] = {"pieces": self.pieces, "notes": total, "hours": round(self.seconds / 3600, 4)}
         for name, cell in CELLS.items():
