@@ -37,8 +37,8 @@ def main() -> None:
 
 def text() -> str:
     """The page."""
-    results = {part: measuring.read(part) for part in _PARTS}
-    rows = [f"| {part} | {' | '.join(row)} |\n" for part, make in _PARTS.items() for row in make(results[part])]
+    results = {part: measuring.read(part) for part in PARTS}
+    rows = [f"| {part} | {' | '.join(row)} |\n" for part, make in PARTS.items() for row in make(results[part])]
     return f"{_HEAD}{''.join(rows)}\n{_machines(results)}"
 
 
@@ -100,7 +100,7 @@ def _dvc(result: dict) -> Iterator[Row]:
     )
 
 
-_PARTS = {
+PARTS = {
     "notebook": _notebook,
     "extraction": _extraction,
     "training": _training,

@@ -12,6 +12,13 @@ def test_the_page_is_what_the_results_give():
     assert table.TABLE.read_text(encoding="utf-8") == table.text()
 
 
+def test_the_readme_quotes_the_page():
+    parts = "|".join(table.PARTS)
+    quoted = re.findall(rf"^\| (?:{parts}) \| .*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(quoted) > 5
+    assert set(quoted) <= set(table.text().splitlines())
+
+
 def test_every_part_has_a_result_and_a_module_and_is_made_by_make_bench():
     parts = re.search(r"^PARTS := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()
     assert {f"{part}.json" for part in parts} == {path.name for path in measuring.RESULTS.iterdir()}
