@@ -128,7 +128,7 @@ def test_loudness_of_the_file(tmp_path: Path, rate: int, loudness: float):
     assert np.abs(sound).max() < 1
     assert len(sound) == pytest.approx(len(played(table, rate)), abs=1)  # to the frame, so a playhead stays right
     seconds = len(sound) / rate
-    assert (tmp_path / "phrase.mp3").stat().st_size * 8 / seconds == pytest.approx(128_000, rel=0.02)
+    assert (tmp_path / "phrase.mp3").stat().st_size * 8 / seconds == pytest.approx(1000 * audio.BITRATE, rel=0.02)
     assert [path.name for path in tmp_path.iterdir()] == ["phrase.mp3"]
 
 
