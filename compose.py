@@ -199,7 +199,7 @@ def _taste(temperature: float, top_p: float, min_p: float):
     from stages.network.sampling import Taste
 
     # The rhythm somewhat safer, and no stray keys: what docs/experiments.md found nearest to real music.
-    return Taste((0.95 * temperature, *(temperature,) * 3), top_p, (0.0, min_p, 0.0, 0.0))
+    return Taste((0.95 * temperature, *(temperature,) * 3), (1.0, *(top_p,) * 3), (0.0, min_p, 0.0, 0.0))
 
 
 def _density(onset: np.ndarray, start: float, end: float) -> int:
