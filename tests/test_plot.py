@@ -40,7 +40,8 @@ def test_writes_a_figure_of_each_kind_and_the_page_and_nothing_else(params):
     assert {file for file in Path().rglob("*") if file.is_file()} - before == {plot.PAGE, *plot.FIGURES.iterdir()}
     html = plot.PAGE.read_text(encoding="utf-8")
     assert "MAESTRO v3.0.0" in html and "CC BY-NC-SA" in html and "Music Transformer" in html
-    assert "<td>0.98</td>" in html and params.generate.top_p == (0.98,) * 4
+    for four in (params.generate.top_p, params.generate.min_p):
+        assert f"<td>{', '.join(f'{value:g}' for value in four)}</td>" in html
     assert "The notebook" in html
 
 
