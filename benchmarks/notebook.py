@@ -22,12 +22,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from benchmarks import baseline, generation, measuring
+from benchmarks import baseline, feeding, generation, measuring, training
 from stages import settings
 from stages.music import similarity, statistics
 from stages.music.encoding import CELL, decode, encode
 from stages.music.notes import read_notes
-from stages.network import batches, bilstm, fitting, runtime, sampling
+from stages.network import bilstm, fitting, runtime, sampling
 
 NOTES = 600
 
@@ -86,21 +86,10 @@ def _ours(notes: pd.DataFrame, seconds: float, samples: int) -> tuple[dict, list
 def _train(params: settings.Train, notes: pd.DataFrame, seconds: float) -> tuple[bilstm.BiLSTM, int, float]:
     # A network that has learnt for so many seconds, the first update's apart, the notes it heard and the exact time.
     pieces = [piece for _, piece in notes.groupby("piece")]
-    policy = keras.DTypePolicy("mixed_bfloat16" if params.precision == "bfloat16" else "float32")
-    network = bilstm.BiLSTM(params.units, params.trunk, params.head, params.longest_gap, params.pointers, dtype=policy)
-    learner = fitting.Learner(network, params.streams, dropout=params.dropout)
+    learner = training.learner(params, params.dropout)
     learner.compile(fitting.Muon(0.0, params.weight_decay, global_clipnorm=params.clip_norm), jit_compile=False)
-    supply = batches.training_batches(
-        [lambda stretch, piece=piece: encode(piece, stretch) for piece in pieces],
-        [len(piece) for piece in pieces],
-        seed=1,
-        streams=params.streams,
-        window=params.window,
-        infill_streams=round(params.infill_share * params.streams),
-        longest_gap=params.longest_gap,
-        transpose=params.transpose,
-        stretch=params.stretch,
-    )
+    ways = [lambda stretch, piece=piece: encode(piece, stretch) for piece in pieces]
+    supply = feeding.of_pieces(params, ways, [len(piece) for piece in pieces])
     learner.train_on_batch(next(supply))  # at a rate of nought
     begin, passed, updates, heard = time.perf_counter(), 0.0, 0, 0
     while passed < seconds:
@@ -109,8 +98,8 @@ def _train(params: settings.Train, notes: pd.DataFrame, seconds: float) -> tuple
         logs = learner.train_on_batch(next(supply), return_dict=True)
         heard += int(logs["continuing_notes"])
         updates, passed = updates + 1, time.perf_counter() - begin
-    plain = bilstm.BiLSTM(**network.get_config())
-    plain.set_weights(network.get_weights())
+    plain = bilstm.BiLSTM(**learner.network.get_config())
+    plain.set_weights(learner.network.get_weights())
     return plain, heard, passed
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks import random_notes
+from benchmarks import feeding
 from stages import settings
 from stages.music import encoding
 from stages.music.encoding import DURATION, KEYS, LEFT, LENGTH, LOUDNESS, PITCH, RECENT, SINCE, STEP, VELOCITY
@@ -254,7 +254,7 @@ def _load(peer: Peer, path: str) -> None:
 def main() -> None:
     params = settings.Train.model_validate(json.loads(sys.argv[1]))
     peer = Peer(params.units, params.trunk, params.head, params.longest_gap)
-    supply = random_notes.training_batches(params)
+    supply = feeding.at_random(params)
     carried = tuple(torch.zeros(1, params.streams, params.units) for _ in range(2))
     half = params.precision == "bfloat16"
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from benchmarks import measuring, random_notes
+from benchmarks import feeding, measuring
 from stages import settings
 from stages.network import bilstm, fitting, runtime
 
@@ -92,11 +92,11 @@ def _measure(params: settings.Train, repeats: int) -> tuple[dict[str, list[float
     # Seconds an update, of ours and of the peer, and the operations of one.
     gc.collect()
     keras.backend.clear_session()
-    learner, supply = _learner(params, params.dropout), random_notes.training_batches(params)
-    learner.compile(fitting.Muon(RATE, params.weight_decay, global_clipnorm=params.clip_norm), jit_compile=False)
+    model, supply = learner(params, params.dropout), feeding.at_random(params)
+    model.compile(fitting.Muon(RATE, params.weight_decay, global_clipnorm=params.clip_norm), jit_compile=False)
 
     def ours(updates: int) -> float:
-        return measuring.seconds(lambda: [learner.train_on_batch(next(supply)) for _ in range(updates)])
+        return measuring.seconds(lambda: [model.train_on_batch(next(supply)) for _ in range(updates)])
 
     with _peer(params) as peer:
         ways = {}
@@ -105,7 +105,7 @@ def _measure(params: settings.Train, repeats: int) -> tuple[dict[str, list[float
             updates = max(2, round(TURN / train(1)))
             ways[name] = lambda train=train, updates=updates: train(updates) / updates
         taken = measuring.in_turn(ways, repeats)
-    return taken, _arithmetic(learner.network, params)
+    return taken, _arithmetic(model.network, params)
 
 
 @contextmanager
@@ -127,17 +127,17 @@ def _peer_command(params: settings.Train, *more: str) -> list[str]:
 
 
 def _check_alike(params: settings.Train) -> None:
-    learner = _learner(params, dropout=0.0)
-    batch = next(random_notes.training_batches(params))
+    model = learner(params, dropout=0.0)
+    batch = next(feeding.at_random(params))
     # The peer fills in the first streams of all, ours the first of each shard.
     filling, others = np.split(np.arange(params.streams), [len(batch["gap"])])
     shards = zip(*(np.array_split(streams, fitting.SHARDS) for streams in (filling, others)), strict=True)
     order = np.concatenate([streams for shard in shards for streams in shard])
     batch |= {name: batch[name][order] for name in ("rows", "reset")}
-    ours = float(learner.compute_loss(y_pred=learner(batch)))
+    ours = float(model.compute_loss(y_pred=model(batch)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "weights.npz")
-        np.savez(path, **{weight.path: weight.numpy() for weight in learner.network.trainable_variables})
+        np.savez(path, **{weight.path: weight.numpy() for weight in model.network.trainable_variables})
         done = subprocess.run(_peer_command(params, str(path)), stdout=subprocess.PIPE, text=True, check=True)
     if not abs(float(done.stdout) - ours) < ALIKE * ours:
         sys.exit(f"the peer finds a loss of {float(done.stdout):.5f}, not {ours:.5f}: it is another network")
@@ -149,7 +149,8 @@ def _peak() -> float:
     return 2 * SIDE**3 / float(done.stdout) / 1e9
 
 
-def _learner(params: settings.Train, dropout: float) -> fitting.Learner:
+def learner(params: settings.Train, dropout: float) -> fitting.Learner:
+    """An untrained network with what training adds to it, as the train stage makes them."""
     policy = keras.DTypePolicy("mixed_bfloat16" if params.precision == "bfloat16" else "float32")
     network = bilstm.BiLSTM(params.units, params.trunk, params.head, params.longest_gap, params.pointers, dtype=policy)
     return fitting.Learner(
