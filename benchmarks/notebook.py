@@ -77,7 +77,9 @@ def _ours(notes: pd.DataFrame, seconds: float, samples: int) -> tuple[dict, list
     runtime.one_thread_each()
     params = settings.load(measuring.ROOT / "params.yaml")
     network, heard, taken = _train(params.train, notes, seconds)
-    taste = sampling.Taste(params.generate.temperature, params.generate.top_p, params.generate.min_p)
+    taste = sampling.Taste(
+        params.generate.temperature, params.generate.top_p, params.generate.min_p, params.generate.steadiness
+    )
     played = sampling.continuations(network, [np.zeros((0, 4), np.int32)] * samples, NOTES, 1, taste)
     about = {"epochs": round(heard / len(notes), 2), "targets_per_second": round(heard / taken)}
     return about, [decode(fields) for fields in played]

@@ -28,7 +28,9 @@ def main(params: Settings) -> None:
     from stages.network import bilstm, sampling
 
     network = bilstm.load(MODEL)
-    taste = sampling.Taste(params.generate.temperature, params.generate.top_p, params.generate.min_p)
+    taste = sampling.Taste(
+        params.generate.temperature, params.generate.top_p, params.generate.min_p, params.generate.steadiness
+    )
     seed, improvised = params.generate.seed, params.generate.improvisations
     notes, prompt_notes, gap_notes = params.generate.notes, params.generate.prompt_notes, params.generate.gap_notes
     prompts = _excerpts(params.generate.continuations, prompt_notes, 0)

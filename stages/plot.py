@@ -52,6 +52,7 @@ def main(params: Settings) -> None:
                 "generate.temperature": _each(params.generate.temperature),
                 "generate.top_p": _each(params.generate.top_p),
                 "generate.min_p": _each(params.generate.min_p),
+                "generate.steadiness": params.generate.steadiness,
                 "generate.revisions": params.generate.revisions,
                 "generate.seed": params.generate.seed,
             },

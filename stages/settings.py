@@ -82,6 +82,7 @@ class Generate(_Section):
     temperature: Annotated[Each, _each(0.05, 3)]
     top_p: Annotated[Each, _each(0.05, 1)]
     min_p: Annotated[Each, _each(0, 0.5)]
+    steadiness: float = Field(ge=0, le=3)
     revisions: int = Field(ge=0, le=20)
     improvisations: Samples
     continuations: Samples

@@ -46,6 +46,7 @@ RERUN = {
     "generate.temperature": "generate plot",
     "generate.top_p": "generate plot",
     "generate.min_p": "generate plot",
+    "generate.steadiness": "generate plot",
     "generate.revisions": "generate plot",
     "generate.improvisations": "generate",
     "generate.continuations": "generate",

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from stages.music import encoding
 from stages.music.encoding import CELL, DURATION, DURATION_BINS, DURATION_CELLS, KEYS, PITCH, STEP, VELOCITY
-from stages.network import batches, features
+from stages.network import batches, features, tempo
 from stages.network.bilstm import Ahead, BiLSTM, pointed_cells
 
 CHUNK = 50  # notes drawn by one call of the compiled loop
@@ -28,12 +28,15 @@ class Taste:
     """How to choose; each for all fields, or one for step, pitch, duration and velocity.
 
     temperature: above 0, 1 as learnt; top_p: the share of probability to keep, likeliest first; min_p: what is less
-    likely than this share of the likeliest is left out (Nguyen et al., 2024).
+    likely than this share of the likeliest is left out (Nguyen et al., 2024). steadiness: how strongly pieces and
+    continuations keep their tempo, 0 as learnt (network.tempo); fillings and revisions have theirs from what they lead
+    to.
     """
 
     temperature: Each = 1.0
     top_p: Each = 1.0
     min_p: Each = 0.0
+    steadiness: float = 0.0
 
 
 DEFAULT = Taste()
@@ -67,24 +70,25 @@ class _Player(keras.Model):
         taste = [(x["temperature"][field], x["top_p"][field], x["min_p"][field]) for field in range(4)]
 
         def play(carried, given):
-            row, passed, *state = carried
+            row, passed, pace, *state = carried
             past, state = self.network.past_step(row, state)
             ahead, least, most = None, ops.zeros_like(passed), ops.full_like(passed, encoding.STEP_CELLS - 1)
+            lean = 0.0 if self.aiming else tempo.lean(pace, x["steadiness"])
             if self.aiming:
                 # Of a future too many notes off it is told as of one that it can be told of, just as densely filled.
                 gap = ops.minimum(given["left"], self.network.longest_gap)
                 room = ops.maximum(given["until"] - passed, 0) * gap // ops.maximum(given["left"], 1)
                 ahead = Ahead(given["future"], given["following"], gap, ops.where(gap > 0, room, -1))
                 least, most = (ops.clip(given[side] - passed, 0, most) for side in ("first", "last"))
-            row = self._note(self.network.context(past, row, ahead), row, given["draws"], taste, least, most)
+            row = self._note(self.network.context(past, row, ahead), row, given["draws"], taste, lean, least, most)
             # Keras' scan on TensorFlow collects as many arrays as it carries.
-            return [row, passed + row[:, STEP], *state], [row, passed, *state]
+            return [row, passed + row[:, STEP], tempo.after(pace, row[:, STEP]), *state], [row, passed, pace, *state]
 
-        carried = [x["row"], x["passed"], x["state"][0], x["state"][1]]
-        (_, _, *state), (rows, *_) = ops.scan(play, carried, x["notes"])
-        return rows, ops.stack(state)
+        carried = [x["row"], x["passed"], x["pace"], x["state"][0], x["state"][1]]
+        (_, _, pace, *state), (rows, *_) = ops.scan(play, carried, x["notes"])
+        return rows, pace, ops.stack(state)
 
-    def _note(self, context, before, draws, taste, least, most):
+    def _note(self, context, before, draws, taste, lean, least, most):
         network, draws = self.network, ops.moveaxis(draws, -1, 0)
         # Above the highest key there is none left to strike in the same instant.
         least = ops.maximum(least, ops.cast(before[:, PITCH] == KEYS - 1, "int32"))
@@ -93,7 +97,7 @@ class _Player(keras.Model):
         first = ops.maximum(encoding.STEP_EDGES[:-1], least[:, None])
         end = ops.minimum(encoding.STEP_EDGES[1:], most[:, None] + 1)
         free = ops.cast(ops.maximum(end - first, 0), "float32") / encoding.STEP_WIDTHS.astype(np.float32)
-        choice = _draw(ops.exp(network.step(context)) * free, draws[0], *taste[STEP])
+        choice = _draw(ops.exp(network.step(context) + lean) * free, draws[0], *taste[STEP])
         step = ops.clip(_cell(_at(first, choice), _at(end, choice), draws[1]), least, most)
         row = features.next_row(before, step)
 
@@ -252,7 +256,9 @@ def _play(player, pasts, notes, seed, taste, label, aim=None, cells=None) -> lis
     # A generator each, so that one stream's chances do not depend on how many there are.
     randoms = [np.random.default_rng((*seed, stream)) for stream in range(len(pasts))]
     row, state = _before(player.network, pasts)
-    fixed = {name: np.broadcast_to(np.float32(each), 4) for name, each in vars(taste).items()}
+    fixed = {name: np.broadcast_to(np.float32(getattr(taste, name)), 4) for name in ("temperature", "top_p", "min_p")}
+    fixed |= {"steadiness": np.float32([taste.steadiness])}
+    pace = np.stack([tempo.of(past) for past in pasts])
     played, passed = [], np.zeros(len(pasts), np.int32)
     total, unit = (notes, " notes") if cells is None else (round(cells * CELL), " s of music")
     with tqdm(total=total, desc=label, unit=unit, disable=label is None) as bar:
@@ -262,8 +268,8 @@ def _play(player, pasts, notes, seed, taste, label, aim=None, cells=None) -> lis
                 # Notes beyond the last are drawn too, and thrown away.
                 chunk = np.minimum(np.arange(first, first + CHUNK), notes - 1)
                 given |= {name: values[chunk] for name, values in vars(aim).items()}
-            x = fixed | {"row": row, "state": state, "passed": passed, "notes": given}
-            rows, state = map(np.asarray, player.predict_on_batch(x))
+            x = fixed | {"row": row, "state": state, "pace": pace, "passed": passed, "notes": given}
+            rows, pace, state = map(np.asarray, player.predict_on_batch(x))
             row = rows[-1]
             played.append(rows[..., :4].copy())  # or all other columns would be kept as well
             passed = passed + rows[..., STEP].sum(axis=0, dtype=np.int32)
