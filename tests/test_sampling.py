@@ -8,7 +8,7 @@ import pytest
 
 from stages.music import encoding
 from stages.music.encoding import DURATION, PITCH, STEP, VELOCITY
-from stages.network import batches, sampling
+from stages.network import batches, sampling, tempo
 from stages.network.bilstm import POINTERS, BiLSTM, Context
 from tests.reference import random_fields
 
@@ -26,10 +26,12 @@ def network():
     return network
 
 
-def test_every_note_is_drawn_from_what_the_network_says_of_it(network):
+@pytest.mark.parametrize("steadiness", [0.0, 2.0])
+def test_every_note_is_drawn_from_what_the_network_says_of_it(network, steadiness):
     """Hold the loop, which carries its state from note to note and chunk to chunk, against reading it all at once."""
-    prompt, notes = random_fields(6, 20), 2 * sampling.CHUNK + 7
-    played = sampling.continuations(network, [prompt], notes, seed=4)[0]
+    prompt, notes = random_fields(6, 200), 2 * sampling.CHUNK + 7
+    prompt[:, STEP] = 150  # far slower than what comes, so that the pace changes from chunk to chunk
+    played = sampling.continuations(network, [prompt], notes, 4, sampling.Taste(steadiness=steadiness))[0]
     draws = np.random.default_rng((4, 4, 0)).random((notes, 6), np.float32).T
     rows = np.concatenate([batches.pads((1,)), batches.rows_of(np.concatenate([prompt, played]))])[None]
     context = network.context(network.past(rows[:, :-1], None)[0], rows[:, :-1])
@@ -47,7 +49,9 @@ def test_every_note_is_drawn_from_what_the_network_says_of_it(network):
 
     # After the highest key there must be a step, whatever the network says.
     below = before[:, PITCH] != encoding.KEYS - 1
-    mostly_equal(drawn(network.step(context), draws[0])[below], encoding.STEP_BIN[step][below])
+    pace = np.stack([tempo.of(np.concatenate([prompt, played[:at]])) for at in range(notes)])
+    of_step = np.asarray(network.step(context)) + np.asarray(tempo.lean(pace, steadiness))
+    mostly_equal(drawn(of_step, draws[0])[below], encoding.STEP_BIN[step][below])
     assert step[~below].all()
     of_pitch = np.array(network.pitch(context, rows, before[:, PITCH]))
     chord = np.flatnonzero((step == 0) & (before[:, PITCH] < 88))
