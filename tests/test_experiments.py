@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clones import commit, committed_copy, run
+from tests.clones import commit, committed_copy, fresh_clone, run, small_clone
 
 REMARK = "# what somebody thinks of these settings\n"
 
@@ -91,3 +91,15 @@ def test_a_queued_sweep_runs_aside_and_its_best_becomes_a_branch(repository):
     assert samples(repository) != before
     assert "up to date" in dvc("status", "compare", cwd=repository)
     assert status(repository) == set()
+
+
+def test_a_clean_clone_needs_nothing_more_for_a_sweep(tmp_path):
+    """A queue from the download on, where nothing was ever run, pulled or made."""
+    clone = fresh_clone(small_clone(tmp_path / "origin"), tmp_path / "clone")
+    dvc("exp", "run", "--queue", "--set-param", "extract.bad_share=0,0.5", "extract", cwd=clone)
+    dvc("exp", "run", "--run-all", cwd=clone)
+    assert status(clone) == set()
+    assert not (clone / "data/raw").exists() and not (clone / "data/notes").exists()
+    found = experiments(clone).values()
+    assert {setting(data, "extract", "bad_share") for data in found} == {0, 0.5}
+    assert all(data["metrics"]["reports/corpus.json"]["data"]["train"]["pieces"] == 8 for data in found)
