@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import ruamel.yaml
 
 from tests.source import ROOT, closure
 from tests.test_pipeline import STAGES
@@ -25,3 +26,8 @@ def test_no_tensorflow(name):
     program = f"import sys, {modules}; print(*{{'tensorflow', 'keras', 'torch'}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_dvc_parses_yaml_in_c():
+    """Which ruamel.yaml does only with a package that it does not require; a new version may want another one."""
+    assert ruamel.yaml.__with_libyaml__
