@@ -1,5 +1,6 @@
 """The command line for people, on files as other programs write them, with a network that has learnt nothing."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -11,8 +12,10 @@ import soundfile
 
 import compose
 from stages.music import midi
-from stages.network import bilstm
+from stages.network import bilstm, sampling
 from stages.network.bilstm import BiLSTM
+from stages.network.sampling import Taste
+from stages.settings import load
 from tests import smf
 from tests.source import ROOT
 from tests.test_editing import FILES
@@ -189,3 +192,16 @@ def test_as_a_program(model, tmp_path):
     good = run("improvise", "--seconds", "1", "--model", str(model))
     assert (good.returncode, good.stdout) == (0, "improvisation.mid\n")
     assert (tmp_path / "improvisation.mid").exists()
+
+
+def test_it_plays_as_the_committed_settings_do(call, monkeypatch):
+    def played(network, prompts, notes, seed, taste, *rest):
+        tastes.append(taste)
+        return [np.zeros((0, 4), np.int32)] * len(prompts)
+
+    tastes = []
+    monkeypatch.setattr(sampling, "continuations", played)
+    with contextlib.suppress(SystemExit):  # for there are no notes to write
+        call("improvise")
+    settings = load(ROOT / "params.yaml").generate
+    assert tastes == [Taste(settings.temperature, settings.top_p, settings.min_p, settings.steadiness)]
