@@ -24,6 +24,9 @@ twice-the-units := train.units=768
 one-target-a-window := train.targets=last train.window=25 train.carry=false
 float32 := train.precision=float32
 
+# What `make bundle` puts into git: every out that is pushed.
+BUNDLED := data/reference models/bilstm.keras reports/audio reports/index.html reports/samples
+
 # The parts of `make bench`; some of them: `make bench PARTS="extraction dvc"`.
 PARTS := notebook extraction training generation dvc
 
@@ -83,13 +86,14 @@ $(BENCH)/requirements: requirements.txt benchmarks/requirements.txt
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
-# All parts but `extraction` need a finished run of the pipeline.
+# `notebook`, `generation` and `dvc` need a finished run of the pipeline, `extraction` measures MAESTRO if it is there.
 bench: $(BENCH)/requirements
 	@set -e; for part in $(PARTS); do echo "== $$part"; $(BENCH)/bin/python -m benchmarks.$$part; done
 	@$(BENCH)/bin/python -m benchmarks.table
 
-# Anew, so that what earlier runs left goes.
+# Anew, so that what earlier runs left goes; but first what only the bundle has comes to the cache, or it would go too.
 bundle: $(VENV)/requirements
+	$(BIN)/dvc fetch --quiet --remote bundled $(BUNDLED)
 	rm -rf .dvc/bundled
 	$(BIN)/dvc push --remote bundled
 	@du -sh .dvc/bundled

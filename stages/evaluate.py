@@ -8,6 +8,7 @@ import pandas as pd
 
 from stages.entry import run
 from stages.music.encoding import encode
+from stages.music.errors import InputError
 from stages.music.notes import read_notes, read_pieces
 from stages.music.replacing import replacing
 from stages.settings import Settings
@@ -20,7 +21,12 @@ def main(params: Settings) -> None:
     from stages.network import bilstm, likelihood
 
     network = bilstm.load(MODEL)
-    gaps = sorted({gap for gap in params.evaluate.gaps if gap <= network.longest_gap})
+    gaps = sorted(set(params.evaluate.gaps))
+    if gaps and gaps[-1] > network.longest_gap:
+        raise InputError(
+            f"params.yaml: evaluate.gaps = {params.evaluate.gaps}: the network was trained for gaps of at most"
+            f" {network.longest_gap} notes (train.longest_gap); leave longer ones out"
+        )
     train, validation, test = (_fields(split) for split in ("train", "validation", "test"))
     of_validation = likelihood.scorer(network)(list(validation.values()), "validation")
     of_test = likelihood.scorer(network, gaps)(list(test.values()), "test")

@@ -85,6 +85,11 @@ def _excerpts(count: int, notes: int, skip: int) -> list[tuple[pd.Series, np.nda
     # The middles of `count` stretches of test music, spread evenly over the split after the first `skip` places.
     table, pieces = read_notes(REFERENCE / "test.parquet"), read_pieces(REFERENCE / "pieces.parquet")
     long_enough = [(piece, encode(group)) for piece, group in table.groupby("piece") if len(group) > notes]
+    if count and table.empty:
+        raise InputError(
+            f"{REFERENCE}: there is no test music to take prompts and gaps from; add files or raise extract.test_share,"
+            " or set generate.continuations and generate.fillings to 0"
+        )
     if count and not long_enough:
         raise InputError(
             f"{REFERENCE}: no stretch of test music has more than {notes} notes, as prompts and gaps need; lower "

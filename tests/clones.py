@@ -49,6 +49,14 @@ def run(*command: str, cwd: Path, **more: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment(**more))
 
 
+def make(target: str, repository: Path) -> subprocess.CompletedProcess:
+    """`make target` in a clone, with the programs of this Python in place of those that `make setup` would install."""
+    return run(
+        "make", target, f"VENV={sys.prefix}", f"BIN={sys.prefix}/bin", "--old-file=requirements.txt",
+        f"--old-file={sys.prefix}/requirements", cwd=repository,
+    )  # fmt: skip
+
+
 def clone(target: Path) -> Path:
     """The working tree as it stands, uncommitted changes included, as a git repository of its own."""
     listed = subprocess.run(

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from stages.music import midi
-from tests.clones import change, fresh_clone, run
+from tests.clones import change, fresh_clone, make, run
 from tests.source import ROOT
 
 BUNDLED = ".dvc/bundled"
@@ -98,6 +98,26 @@ def test_all_that_is_bundled_can_be_pulled(shared, tmp_path):
     for name in ("reports/audio", "reports/samples", "data/reference"):
         files = {path.name: path.read_bytes() for path in (shared / name).iterdir()}
         assert {path.name: path.read_bytes() for path in (clone / name).iterdir()} == files
+
+
+def test_make_bundle_in_a_clone_that_holds_little_loses_nothing(shared, tmp_path):
+    clone = fresh_clone(shared, tmp_path / "clone")
+    change(clone, plot={"dpi": 60})
+    result = run("dvc", "repro", "--pull", "--allow-missing", cwd=clone)
+    assert result.returncode == 0, result.stderr[-3000:]
+    result = make("bundle", clone)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert set(objects(clone)) == needed(clone) != needed(shared)
+
+
+def test_make_bundle_without_what_it_needs_leaves_the_old_one(shared, tmp_path):
+    clone = fresh_clone(shared, tmp_path / "clone")
+    locked = clone / "dvc.lock"
+    md5 = hashlib.md5((shared / "models/bilstm.keras").read_bytes()).hexdigest()
+    locked.write_text(locked.read_text(encoding="utf-8").replace(md5, "0" * 32), encoding="utf-8")
+    result = make("bundle", clone)
+    assert result.returncode != 0 and "0" * 32 in result.stderr
+    assert objects(clone).keys() == objects(shared).keys()
 
 
 def test_the_committed_bundle_is_that_of_the_committed_run():

@@ -1,24 +1,13 @@
 """`make current`: whether dvc.lock and the reports belong to the code and the settings, asked without any data."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.clones import change, fresh_clone, run
+from tests.clones import change, fresh_clone, make
 from tests.source import ROOT
 
 
-def current(repository: Path):
-    """`make current`, with the programs of this Python in place of those that `make setup` would install."""
-    environment = Path(run("python", "-c", "import sys; print(sys.prefix)", cwd=repository).stdout.strip())
-    return run(
-        "make", "current", f"VENV={environment}", f"BIN={environment}/bin", "--old-file=requirements.txt",
-        f"--old-file={environment}/requirements", cwd=repository,
-    )  # fmt: skip
-
-
 def test_a_committed_run_is(shared, tmp_path):
-    result = current(fresh_clone(shared, tmp_path / "clone"))
+    result = make("current", fresh_clone(shared, tmp_path / "clone"))
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -41,7 +30,7 @@ def test_what_has_drifted_is_not(shared, tmp_path, drift, stage):
     else:
         path = clone / "reports/similarity.json"
         path.write_text(path.read_text(encoding="utf-8").replace("0.", "0.9", 1), encoding="utf-8")
-    result = current(clone)
+    result = make("current", clone)
     assert result.returncode != 0
     assert f"Running stage '{stage}'" in result.stdout or f"failed to reproduce '{stage}'" in result.stdout
     assert "error: dvc.lock is not of this code and these settings" in result.stdout

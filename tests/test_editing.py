@@ -33,6 +33,10 @@ FILES = {
     "96 ticks and a slow tempo": smf.file(
         [(0, smf.tempo(1_500_000)), *strokes((10, 90, 60), (96, 190, 62), (200, 260, 60))], division=96
     ),
+    "messages that belong on a cable": smf.file(
+        [(tick, bytes(message)) for tick, message in enumerate(([0xF8], [0xFA], [0xFE], [0xF6], [0xF3, 1]), start=100)]
+        + strokes((0, 400, 60), (500, 900, 64))
+    ),
     "pedal and a note struck again while it sounds": smf.file(
         [
             *strokes((10, 350, 60), (300, 380, 60), (700, 710, 72), (1000, 1100, 60)),

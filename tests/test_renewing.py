@@ -33,6 +33,13 @@ def test_after_an_error_it_is_as_before(folder):
     assert list(folder.parent.iterdir()) == [folder]
 
 
+def test_an_error_as_it_takes_its_place_leaves_the_old_one_there(folder):
+    with pytest.raises(OSError), renewing(folder) as new:
+        new.rmdir()
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
 def test_leavings_of_processes_that_are_gone_go_and_those_of_others_stay(folder):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()

@@ -28,6 +28,9 @@ class Edit:
         except Exception as error:  # whatever a damaged file makes mido raise
             raise MidiError(f"not readable as MIDI: {' '.join(str(error).split())[:200]}") from None
         self.file.type = 1  # a file of one track, format 0, gets a second one
+        for track in self.file.tracks:
+            ticks = np.cumsum([message.time for message in track], dtype=np.int64)
+            _keep(track, ticks, [_belongs(message) for message in track])
         if not 1 <= self.file.ticks_per_beat <= 32767:
             raise MidiError("counts time in frames, or not at all")
         self._count_finer()
@@ -118,6 +121,11 @@ class Edit:
     def _free_channel(self) -> int:
         used = {message.channel for track in self.file.tracks for message in track if hasattr(message, "channel")}
         return next((channel for channel in range(16) if channel not in used | {_DRUMS}), 0)
+
+
+def _belongs(message: mido.Message | mido.MetaMessage) -> bool:
+    # Clocks, resets and the like are for cables between instruments; mido reads them in a file, but writes none.
+    return message.is_meta or message.type == "sysex" or hasattr(message, "channel")
 
 
 def _keep(track: mido.MidiTrack, ticks: np.ndarray, stay: list[bool]) -> None:

@@ -116,7 +116,6 @@ def write_melodies(path: Path, lines: list[np.ndarray]) -> None:
     # All on one page and squeezed hard: whole pieces stand in MAESTRO several times, which a small page hides.
     page = {"data_page_size": 1 << 30, "max_rows_per_page": 1 << 30, "row_group_size": 1 << 30}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         pq.write_table(
             pa.table({"piece": pieces, "pitch": pitches}),

@@ -26,4 +26,6 @@ def renewing(folder: Path) -> Iterator[Path]:
             folder.replace(work / "old")
         new.replace(folder)
     finally:
+        if not folder.exists() and (work / "old").exists():
+            (work / "old").replace(folder)
         shutil.rmtree(work, ignore_errors=True)
