@@ -169,9 +169,11 @@ def _read(file: Path) -> tuple[bytes, pd.DataFrame]:
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from None
     try:
-        return data, midi.read_midi(data)
+        notes = midi.read_midi(data)
+        Edit(data)  # pickier than reading; what it will not take should be said before anything is played
     except midi.MidiError as error:
         raise InputError(f"{file}: {error}") from None
+    return data, notes
 
 
 def _targets(path: Path, takes: int, audio: bool, force: bool) -> list[Path]:
@@ -199,7 +201,7 @@ def _taste(temperature: float, top_p: float, min_p: float):
     from stages.network.sampling import Taste
 
     # The rhythm somewhat safer, no stray keys, a steady tempo: what docs/experiments.md found nearest to real music.
-    return Taste((0.95 * temperature, *(temperature,) * 3), (1.0, *(top_p,) * 3), (0.0, min_p, 0.0, 0.0), 0.7)
+    return Taste((0.95 * temperature, *(temperature,) * 3), (1.0, *(top_p,) * 3), (0.0, min_p, 0.0, 0.0), 1.5)
 
 
 def _density(onset: np.ndarray, start: float, end: float) -> int:

@@ -152,6 +152,7 @@ def test_writes_sound_too(call, tmp_path):
     [
         (["continue", "none.mid"], "none.mid: No such file or directory"),
         (["continue", "text.mid"], "text.mid: not a MIDI file"),
+        (["continue", "odd.mid"], "odd.mid: not readable as MIDI: Could not decode key with 8 sharps"),
         (["continue", "mine.mid"], "mine-continued.mid: exists already; --force overwrites it"),
         (["improvise", "--out", "nowhere/a.mid"], "nowhere: no such folder"),
         (["fill", "mine.mid", "--from", "9", "--to", "3"], "--from 9 --to 3: the gap must end after it begins"),
@@ -163,6 +164,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(call, tmp_path, words, say
     (tmp_path / "mine.mid").write_bytes(tune())
     (tmp_path / "mine-continued.mid").write_bytes(b"precious")
     (tmp_path / "text.mid").write_text("no music", encoding="utf-8")
+    (tmp_path / "odd.mid").write_bytes(smf.file([(0, b"\xff\x59\x02\x08\x00"), (0, smf.on(60)), (90, smf.off(60))]))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(SystemExit) as ended:
         call(*words)

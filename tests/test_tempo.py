@@ -15,16 +15,16 @@ def fields(steps):
 
 def test_up_to_64_notes_both_are_the_mean():
     assert tempo.of(fields([])).tolist() == [0, 0, 0]
-    assert tempo.of(fields([0, 30, 60])).tolist() == [3, 30, 30]
+    assert tempo.of(fields([0, 30, 60])) == pytest.approx([3, *[np.log(31 * 61) / 3] * 2])
     notes, recent, longer = tempo.of(fields(range(64)))
-    assert notes == 64 and recent == longer == pytest.approx(31.5)
+    assert notes == 64 and recent == longer == pytest.approx(np.mean([np.log(1 + step) for step in range(64)]))
 
 
 def test_beyond_that_the_recent_pace_follows_the_last_notes_faster():
     notes, recent, longer = tempo.of(fields([40] * 512 + [10] * 64))
     assert notes == 576
-    assert recent == pytest.approx(10 + 30 * (1 - 1 / 64) ** 64)
-    assert longer == pytest.approx(10 + 30 * (1 - 1 / 512) ** 64)
+    assert recent == pytest.approx(np.log(11) + np.log(41 / 11) * (1 - 1 / 64) ** 64)
+    assert longer == pytest.approx(np.log(11) + np.log(41 / 11) * (1 - 1 / 512) ** 64)
 
 
 def test_note_by_note_it_is_the_same():
@@ -36,12 +36,12 @@ def test_note_by_note_it_is_the_same():
 
 
 def test_the_lean_is_towards_the_longer_pace_and_in_proportion_to_steadiness():
-    pace = np.float32([[600, 10, 40], [600, 40, 10], [600, 25, 25], [0, 0, 0], [9, 0, 0]])
+    pace = np.float32([[600, 1, 2], [600, 2, 1], [600, 3, 3], [0, 0, 0], [9, 0, 0]])
     lean = np.asarray(tempo.lean(pace, np.float32([0.7])))
     assert (np.diff(lean[0]) > 0).all() and (np.diff(lean[1]) < 0).all() and not lean[2:].any()
     assert np.asarray(tempo.lean(pace, np.float32([1.4]))) == pytest.approx(2 * lean)
     assert not np.asarray(tempo.lean(pace, np.float32([0]))).any()
     # Bin 3 is the single cell 3; the last bin's middle is that of its cells.
-    assert lean[0, 3] == pytest.approx(0.7 * np.log(41 / 11) * np.log(4))
+    assert np.exp(lean[0, 3]) == pytest.approx((1 + 3) ** 0.7)
     middle = np.mean(range(STEP_EDGES[-2], STEP_EDGES[-1]))
-    assert lean[0, -1] == pytest.approx(0.7 * np.log(41 / 11) * np.log(1 + middle))
+    assert np.exp(lean[1, -1]) == pytest.approx((1 + middle) ** -0.7)

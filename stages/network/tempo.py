@@ -4,10 +4,10 @@ The network remembers some seconds. That its music has become faster over a minu
 add up. So the step's distribution p is tilted towards longer steps where the last notes came faster than those of a
 longer time, and towards shorter ones where they came slower. Up to a factor that makes its sum one, it becomes
 
-    p(step) exp(steadiness log((1 + longer) / (1 + recent)) log(1 + step))
+    p(step) (1 + step) ** (steadiness (longer - recent))
 
-where recent and longer are means of the steps up to here, all in cells. This is exponential tilting (Esscher, 1932);
-steadiness 0 leaves p as it is.
+where recent and longer are means of log(1 + step) up to here, with steps in cells; of logarithms, so that one long rest
+does not count as a slow passage. This is exponential tilting (Esscher, 1932); steadiness 0 leaves p as it is.
 """
 
 import numpy as np
@@ -22,9 +22,9 @@ _LOG_STEP = np.log1p((STEP_EDGES[:-1] + STEP_EDGES[1:] - 1) / 2).astype(np.float
 
 
 def of(fields: np.ndarray) -> np.ndarray:
-    """The pace after a piece's notes (music.encoding), float32: their number, and the recent and longer mean step."""
+    """The pace after a piece's notes (music.encoding), float32: their number, the recent and the longer mean."""
     notes, recent, longer = 0, 0.0, 0.0
-    for step in fields[:, STEP].tolist():
+    for step in np.log1p(fields[:, STEP]).tolist():
         notes += 1
         recent += (step - recent) / min(notes, RECENT)
         longer += (step - longer) / min(notes, LONGER)
@@ -34,7 +34,7 @@ def of(fields: np.ndarray) -> np.ndarray:
 def after(pace, step):
     """The pace, shape (streams, 3), after one more note each: step in cells, shape (streams,)."""
     notes, recent, longer = pace[:, 0] + 1, pace[:, 1], pace[:, 2]
-    step = ops.cast(step, "float32")
+    step = ops.log1p(ops.cast(step, "float32"))
     recent = recent + (step - recent) / ops.minimum(notes, RECENT)
     longer = longer + (step - longer) / ops.minimum(notes, LONGER)
     return ops.stack([notes, recent, longer], axis=-1)
@@ -42,5 +42,4 @@ def after(pace, step):
 
 def lean(pace, steadiness):
     """What to add to the log-probabilities of the step bins, shape (streams, STEP_BINS), after `pace`."""
-    slower = ops.log((1 + pace[:, 2]) / (1 + pace[:, 1]))
-    return steadiness * slower[:, None] * _LOG_STEP
+    return steadiness * (pace[:, 2:] - pace[:, 1:2]) * _LOG_STEP
