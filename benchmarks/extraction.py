@@ -84,7 +84,7 @@ def main() -> None:
         },
         "growth": growth,
     }
-    packages = ("symusic", "pretty_midi", "miditok", "miditoolkit", "mido", "pyarrow", "joblib")
+    packages = ("symusic", "pretty_midi", "miditok", "miditoolkit", "mido", "pyarrow", "loky")
     measuring.write("extraction", result, *packages)
 
 

@@ -19,9 +19,9 @@ def pretty_midi(files: list[str]) -> int:
 
 def pretty_midi_side_by_side(files: list[str]) -> int:
     """The same in as many processes as the extract stage would take."""
-    import joblib
+    from stages.music import workers
 
-    with ProcessPoolExecutor(joblib.cpu_count()) as pool:
+    with ProcessPoolExecutor(workers.count()) as pool:
         return sum(pool.map(_pretty_midi, files, chunksize=4))
 
 

@@ -4,13 +4,13 @@ Reads reports/samples/samples.json and notes.parquet; writes reports/audio/<name
 """
 
 import json
+from concurrent.futures import as_completed
 from pathlib import Path
 
-import joblib
 from tqdm import tqdm
 
 from stages.entry import run
-from stages.music import audio
+from stages.music import audio, workers
 from stages.music.notes import read_notes
 from stages.music.renewing import renewing
 from stages.settings import Settings
@@ -23,15 +23,21 @@ def main(params: Settings) -> None:
     samples = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
     notes = read_notes(SAMPLES / "notes.parquet")
     rate, loudness = params.render.sample_rate, params.render.loudness
+    pool = workers.pool(min(len(samples), workers.count()) or 1)
     with renewing(AUDIO) as folder:
-        played = joblib.Parallel(n_jobs=min(len(samples), joblib.cpu_count()) or 1, return_as="generator_unordered")(
-            joblib.delayed(audio.write_mp3)(
-                notes[notes["piece"] == number], folder / f"{sample['name']}.mp3", rate, loudness
+        played = [
+            pool.submit(
+                audio.write_mp3, notes[notes["piece"] == number], folder / f"{sample['name']}.mp3", rate, loudness
             )
             for number, sample in enumerate(samples)
-        )
-        for _ in tqdm(played, total=len(samples), desc="render", unit="sample"):
-            pass
+        ]
+        try:
+            for done in tqdm(as_completed(played), total=len(samples), desc="render", unit="sample"):
+                done.result()
+        finally:
+            for sample in played:
+                sample.cancel()
+            pool.shutdown()
 
 
 if __name__ == "__main__":

@@ -1,20 +1,13 @@
 """Many MIDI files at once: in parallel, and apart from the process that wants them."""
 
-import faulthandler
-import os
-import signal
-import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-import joblib
 import numpy as np
-from joblib.externals.loky import ProcessPoolExecutor
 
-from stages.music.midi import MidiError, read_columns
+from stages.music import workers
 
 BATCH = 16
 """Files handed to a worker at a time: some ten milliseconds of work, some megabytes of notes."""
@@ -43,7 +36,7 @@ def read_files(paths: Sequence[Path]) -> Iterator[Result]:
     batches = [paths[at : at + BATCH] for at in range(0, len(paths), BATCH)]
     done = 0
     while done < len(batches):
-        pool = _pool(joblib.cpu_count())
+        pool = workers.pool(workers.count())
         coming = deque(pool.submit(_read, batch) for batch in batches[done:])
         try:
             while coming:
@@ -61,24 +54,9 @@ def read_files(paths: Sequence[Path]) -> Iterator[Result]:
             pool.shutdown(kill_workers=not coming)  # at once if they are idle; loky would complain if they are not
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, initializer=_prepare, initargs=(os.getpid(),))
-
-
-def _prepare(parent: int) -> None:
-    faulthandler.disable()  # loky turns it on, but a crash is reported without its traceback
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its workers
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    # A worker whose parent was killed would wait for ever with its results.
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _read(paths: Sequence[Path]) -> list[Result]:
+    from stages.music.midi import MidiError, read_columns  # here, as the parent does without the native reader
+
     results: list[Result] = []
     for path in paths:
         try:
@@ -93,7 +71,7 @@ def _read(paths: Sequence[Path]) -> list[Result]:
 
 def _read_apart(paths: Sequence[Path]) -> list[Result]:
     """Read in a process of their own, halving down to the files that bring it down."""
-    pool = _pool(1)
+    pool = workers.pool(1)
     try:
         return pool.submit(_read, paths).result()
     except BrokenProcessPool:
