@@ -92,8 +92,11 @@ bench: $(BENCH)/requirements
 	@$(BENCH)/bin/python -m benchmarks.table
 
 # Anew, so that what earlier runs left goes; but first what only the bundle has comes to the cache, or it would go too.
+# A missing object is no error to DVC, so what it says is looked at.
 bundle: $(VENV)/requirements
-	$(BIN)/dvc fetch --quiet --remote bundled $(BUNDLED)
+	@said=$$($(BIN)/dvc fetch --remote bundled $(BUNDLED) 2>&1); status=$$?; echo "$$said"; \
+	if [ $$status -ne 0 ] || echo "$$said" | grep -q "Missing cache files"; then \
+		echo "error: neither the cache nor the bundle has all that dvc.lock names: dvc repro, then again"; exit 1; fi
 	rm -rf .dvc/bundled
 	$(BIN)/dvc push --remote bundled
 	@du -sh .dvc/bundled
