@@ -25,18 +25,18 @@ def main(params: Settings) -> None:
     rate, loudness = params.render.sample_rate, params.render.loudness
     pool = workers.pool(min(len(samples), workers.count()) or 1)
     with renewing(AUDIO) as folder:
-        played = [
+        tasks = [
             pool.submit(
                 audio.write_mp3, notes[notes["piece"] == number], folder / f"{sample['name']}.mp3", rate, loudness
             )
             for number, sample in enumerate(samples)
         ]
         try:
-            for done in tqdm(as_completed(played), total=len(samples), desc="render", unit="sample"):
-                done.result()
+            for task in tqdm(as_completed(tasks), total=len(samples), desc="render", unit="sample"):
+                task.result()
         finally:
-            for sample in played:
-                sample.cancel()
+            for task in tasks:
+                task.cancel()
             pool.shutdown()
 
 
