@@ -168,6 +168,16 @@ def test_pieces_come_back(tmp_path):
     pd.testing.assert_frame_equal(read_pieces(tmp_path / "pieces.parquet"), PIECES)
     with pytest.raises(ValueError, match="0, 1, 2"):
         write_pieces(tmp_path / "pieces.parquet", PIECES.iloc[1:])
+    with pytest.raises(ValueError, match="column year"):
+        write_pieces(tmp_path / "pieces.parquet", PIECES.assign(year=[2004, 2**15]))
+
+
+def test_texts_are_written_as_pyarrow_would(tmp_path):
+    many = pd.concat([PIECES, PIECES.iloc[:0], PIECES]).assign(piece=range(4), title=["", "Für Elise", "𝄞", ""])
+    write_pieces(tmp_path / "pieces.parquet", many)
+    written = pq.read_table(tmp_path / "pieces.parquet")
+    written.validate(full=True)
+    assert written["title"].equals(pa.chunked_array([many["title"].tolist()]))
 
 
 def test_files_that_cannot_be_used_are_named_in_one_line(tmp_path):

@@ -185,17 +185,26 @@ def _to_arrow(columns: Columns | pd.DataFrame, schema: pa.Schema) -> pa.Table:
     missing = [name for name in schema.names if name not in columns]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}")
-    arrays = {}
-    for field in schema:
-        values = np.asarray(columns[field.name])
-        # float64 seconds are rounded where the contract says float32; any other loss of digits or overflow raises.
-        arrays[field] = pa.array(values.astype(np.float32) if field.type == pa.float32() else values, field.type)
+    arrays = {field: _array(np.asarray(columns[field.name]), field) for field in schema}
     for name in columns:
         if name not in schema.names:
             array = pa.array(columns[name])
             arrays[pa.field(name, array.type)] = array
     # Not Table.from_pandas: it would put the version of pandas into the file.
     return pa.table(list(arrays.values()), _contract(arrays))
+
+
+def _array(values: np.ndarray, field: pa.Field) -> pa.Array:
+    # As pa.array, which would import pandas, for a third of a second, to see whether the values are of its kind.
+    if field.type == pa.string():
+        texts = [text.encode() for text in values]
+        ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+        return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
+    typed = np.ascontiguousarray(values, field.type.to_pandas_dtype())
+    # float64 seconds are rounded where the contract says float32; nothing else may lose digits or overflow.
+    if field.type != pa.float32() and not np.array_equal(typed, values):
+        raise ValueError(f"column {field.name}: has values that are not of type {field.type}")
+    return pa.Array.from_buffers(field.type, len(typed), [None, pa.py_buffer(typed)])
 
 
 @contextmanager
