@@ -72,12 +72,12 @@ def improvise(
     top_p: TopP = 0.98,
     min_p: MinP = 0.05,
     audio: Audio = False,
-    out: Output = None,
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("improvisation.mid"),
     force: Force = False,
     model: Model = MODEL,
 ) -> None:
     """Play from nothing."""
-    targets = _targets(out or Path("improvisation.mid"), takes, audio, force)
+    targets = _targets(out, takes, audio, force)
     played = _continue([np.zeros((0, 4), np.int32)] * takes, seconds, seed, (temperature, top_p, min_p), model)
     for target, fields in zip(targets, played, strict=True):
         notes = decode(fields, -fields[0, STEP] * CELL if len(fields) else 0)
@@ -184,6 +184,8 @@ def _targets(path: Path, takes: int, audio: bool, force: bool) -> list[Path]:
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such folder")
     for target in [*paths, *(path.with_suffix(".mp3") for path in paths if audio)]:
+        if target.is_dir():
+            raise InputError(f"{target}: is a folder; --out names a file in it")
         if target.exists() and not force:
             raise InputError(f"{target}: exists already; --force overwrites it, --out names another file")
     return paths

@@ -147,7 +147,7 @@ def test_says_why_a_server_cannot_be_reached(tmp_path):
         archive.fetch(f"http://127.0.0.1:{port}/x", tmp_path / "file", 10)
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/set.zip", "http://", "https://a b/", "http://[::1/x"])
+@pytest.mark.parametrize("url", ["s3://bucket/set.zip", "http://", "https://a b/", "http://[::1/x", "http://a..b/x"])
 def test_says_what_is_wrong_with_an_address(tmp_path, url):
     with pytest.raises(InputError, match="cannot be downloaded") as caught:
         archive.fetch(url, tmp_path / "file", 10)

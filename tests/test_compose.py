@@ -155,6 +155,7 @@ def test_writes_sound_too(call, tmp_path):
         (["continue", "odd.mid"], "odd.mid: not readable as MIDI: Could not decode key with 8 sharps"),
         (["continue", "mine.mid"], "mine-continued.mid: exists already; --force overwrites it"),
         (["improvise", "--out", "nowhere/a.mid"], "nowhere: no such folder"),
+        (["improvise", "--out", ".", "--force"], ".: is a folder; --out names a file in it"),
         (["fill", "mine.mid", "--from", "9", "--to", "3"], "--from 9 --to 3: the gap must end after it begins"),
         (["fill", "mine.mid", "--from", "14", "--to", "99"], "a gap needs notes before and after it"),
         (["fill", "mine.mid", "--from", "0", "--to", "2"], "a gap needs notes before and after it"),

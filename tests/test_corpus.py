@@ -120,6 +120,9 @@ def test_checksums_are_required(tmp_path):
     write(tmp_path, {"SHA256SUMS": b""})
     with pytest.raises(InputError, match="SHA256SUMS: lists no files"):
         corpus.read_checksums(tmp_path)
+    write(tmp_path, {"SHA256SUMS": f"{'0' * 64}  a\n".encode("utf-16")})  # as some shells write what they redirect
+    with pytest.raises(InputError, match="SHA256SUMS: not text in UTF-8"):
+        corpus.read_checksums(tmp_path)
 
 
 def test_finds_a_set_by_name_and_by_path(tmp_path):
@@ -275,8 +278,10 @@ def test_links_to_files_are_followed_and_links_to_folders_refused(tmp_path):
 
 def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
     try:
-        (tmp_path / os.fsdecode(b"Caf\xe9.mid")).write_bytes(b"")
+        write(tmp_path, {os.fsdecode(b"file/Caf\xe9.mid"): b"", os.fsdecode(b"folder/Caf\xe9/a.mid"): b""})
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     with pytest.raises(InputError, match=r"Caf\\udce9.mid'\): the name is not UTF-8"):
-        corpus.midi_files(tmp_path)
+        corpus.midi_files(tmp_path / "file")
+    with pytest.raises(InputError, match=r"folder/Caf\\udce9'\): the name is not UTF-8"):
+        corpus.midi_files(tmp_path / "folder")

@@ -89,7 +89,7 @@ def _attempt(url: str, target: Path, limit: int, resume: dict[str, str], bar: tq
                         resume.update({"Range": f"bytes={file.tell()}-", "If-Range": version})
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
         raise _Broken(_reason(error)) from None
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # what urllib3 says of some host names is a ValueError
         raise InputError(f"{url}: cannot be downloaded: {error}") from None
 
 

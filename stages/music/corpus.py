@@ -99,8 +99,12 @@ def read_checksums(folder: Path) -> dict[str, str]:
     path = folder / CHECKSUMS
     if not path.exists():
         raise InputError(f"{path}: not found; a folder with {ENTRY} needs one, in the format of sha256sum")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text in UTF-8: {error}") from None
     checksums: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         match = re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)
         if not match or escapes(match[2]) or match[2] in checksums:
             raise InputError(f"{path}: line {number}: must be a SHA-256, two spaces and a new relative path")
@@ -159,16 +163,15 @@ def pieces(raw: Path, validation_share: float, test_share: float) -> list[Piece]
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     found: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:], files = ([name for name in names if not name.startswith(".")] for names in (folders, files))
+        for name in (*folders, *files):
+            if not name.isascii() and name != name.encode("utf-8", "ignore").decode("utf-8"):
+                raise InputError(f"{Path(parent, name)!a}: the name is not UTF-8; rename it")
         for name in folders:
             if Path(parent, name).is_symlink():
                 # DVC does not look behind such a link either, so a change there would go unnoticed.
                 raise InputError(f"{Path(parent, name)}: a link to a folder is not followed; put the folder here")
-        for name in files:
-            if not name.startswith(".") and name.lower().endswith(suffixes):
-                if not name.isascii() and name != name.encode("utf-8", "ignore").decode("utf-8"):
-                    raise InputError(f"{Path(parent, name)!a}: the name is not UTF-8; rename the file")
-                found.append(Path(parent, name))
+        found += [Path(parent, name) for name in files if name.lower().endswith(suffixes)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
