@@ -75,8 +75,10 @@ ablations: $(ABLATIONS)
 	@PATH="$(BIN):$$PATH" $(BIN)/dvc exp show --md --no-pager --sort-by validation_loss.loss \
 		--drop '.*' --keep 'Experiment|validation_loss.*'
 
+# Not by --force, which would make the data set anew, too.
 $(ABLATIONS): $(VENV)/requirements
-	PATH="$(BIN):$$PATH" $(BIN)/dvc exp run --temp --force --name $@ \
+	@$(BIN)/dvc exp remove --quiet $@ 2>/dev/null || true
+	PATH="$(BIN):$$PATH" $(BIN)/dvc exp run --temp --name $@ \
 		$(foreach param,$(ABLATION_BUDGET) $($@),-S $(param)) train
 
 # What is measured beside the pipeline, PyTorch among it, has an environment of its own: the project's lock has none of it.

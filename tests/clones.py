@@ -49,11 +49,11 @@ def run(*command: str, cwd: Path, **more: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment(**more))
 
 
-def make(target: str, repository: Path) -> subprocess.CompletedProcess:
+def make(target: str, repository: Path, *variables: str) -> subprocess.CompletedProcess:
     """`make target` in a clone, with the programs of this Python in place of those that `make setup` would install."""
     return run(
         "make", target, f"VENV={sys.prefix}", f"BIN={sys.prefix}/bin", "--old-file=requirements.txt",
-        f"--old-file={sys.prefix}/requirements", cwd=repository,
+        f"--old-file={sys.prefix}/requirements", *variables, cwd=repository,
     )  # fmt: skip
 
 

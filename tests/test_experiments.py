@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clones import commit, committed_copy, fresh_clone, run, small_clone
+from tests.clones import commit, committed_copy, fresh_clone, make, run, small_clone
 
 REMARK = "# what somebody thinks of these settings\n"
 
@@ -68,6 +68,16 @@ def test_aside_nothing_changes_here(repository):
     assert status(repository) == set()
     assert samples(repository) == before
     assert setting(experiments(repository)["louder"], "render", "loudness") == -16
+
+
+def test_an_ablation_makes_nothing_anew_but_the_model(repository):
+    for stage_train in ("Running stage 'train'", "Stage 'train' is cached"):  # the second takes the place of the first
+        result = make("no-augmentation", repository, "ABLATION_BUDGET=train.epochs=1")
+        assert result.returncode == 0, result.stderr[-3000:]
+        assert stage_train in result.stdout
+        assert result.stdout.count("Running stage") == stage_train.count("Running stage")
+        assert setting(experiments(repository)["no-augmentation"], "train", "transpose") == 0
+        assert status(repository) == set()
 
 
 def test_a_queued_sweep_runs_aside_and_its_best_becomes_a_branch(repository):
