@@ -33,8 +33,8 @@ def main(params: Settings) -> None:
     )
     seed, improvised = params.generate.seed, params.generate.improvisations
     notes, prompt_notes, gap_notes = params.generate.notes, params.generate.prompt_notes, params.generate.gap_notes
-    prompts = _excerpts(params.generate.continuations, prompt_notes, 0)
-    gaps = _excerpts(params.generate.fillings, 2 * prompt_notes + gap_notes, len(prompts))
+    prompts = _excerpts(params.generate.continuations, prompt_notes)
+    gaps = _excerpts(params.generate.fillings, 2 * prompt_notes + gap_notes)
     after = prompt_notes + gap_notes
 
     nothing = np.zeros((0, 4), np.int32)
@@ -81,8 +81,8 @@ def main(params: Settings) -> None:
         (folder / "samples.json").write_text(about + "\n", encoding="utf-8")
 
 
-def _excerpts(count: int, notes: int, skip: int) -> list[tuple[pd.Series, np.ndarray]]:
-    # The middles of `count` stretches of test music, spread evenly over the split after the first `skip` places.
+def _excerpts(count: int, notes: int) -> list[tuple[pd.Series, np.ndarray]]:
+    # The middles of `count` stretches of test music, spread evenly over the split.
     table, pieces = read_notes(REFERENCE / "test.parquet"), read_pieces(REFERENCE / "pieces.parquet")
     long_enough = [(piece, encode(group)) for piece, group in table.groupby("piece") if len(group) > notes]
     if count and table.empty:
@@ -95,9 +95,7 @@ def _excerpts(count: int, notes: int, skip: int) -> list[tuple[pd.Series, np.nda
             f"{REFERENCE}: no stretch of test music has more than {notes} notes, as prompts and gaps need; lower "
             "generate.prompt_notes, or raise reference.notes"
         )
-    chosen = [
-        long_enough[((2 * i + 1 + skip) * len(long_enough) // (2 * count)) % len(long_enough)] for i in range(count)
-    ]
+    chosen = [long_enough[(2 * i + 1) * len(long_enough) // (2 * count)] for i in range(count)]
     return [(pieces.loc[piece], fields[len(fields) // 2 - notes // 2 :][:notes]) for piece, fields in chosen]
 
 

@@ -89,7 +89,6 @@ def test_abandoned_by_dvc(tmp_path, shell):
     training.read_to_end()  # would not return if the training went on
     assert "asked to end after update" in training.printed
     assert (repository / CHECKPOINT).exists()
-    assert run("pgrep", "-f", f"stages.train.*{repository}", cwd=repository).stdout == ""
 
 
 @pytest.mark.parametrize("changed", ["setting", "code", "data"])
