@@ -5,8 +5,9 @@
 Needs a finished run: every out of dvc.yaml in its place. Copies the checkout with its outs to a temporary folder, and
 tells DVC there that they are what they should be. Prints, and writes to benchmarks/results/dvc.json: seconds of a
 `dvc repro` and a `dvc status` that find nothing to do, here and in a pipeline whose every stage has one file of a byte
-to depend on and one to make, in turn; and of a `dvc status` of the raw data whose hashes DVC has forgotten, less the
-time when it knows them, beside the time that MD5 takes for the same bytes.
+to depend on and one to make, in turn; of a `dvc repro` here were the pipeline coarser, by each of COARSER and all of
+them; and of a `dvc status` of the raw data whose hashes DVC has forgotten, less the time when it knows them, beside the
+time that MD5 takes for the same bytes.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -23,6 +25,33 @@ import yaml
 from benchmarks import measuring
 
 PIPELINE = yaml.safe_load((measuring.ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def _raw_in_one_file(place: Path, stages: dict) -> None:
+    for path in _raw_files(place)[1:]:
+        path.unlink()
+
+
+def _own_module_alone(place: Path, stages: dict) -> None:
+    for name, stage in stages.items():
+        stage["deps"] = [dep for dep in stage["deps"] if not dep.startswith("stages/") or dep == f"stages/{name}.py"]
+
+
+def _settings_as_one_file(place: Path, stages: dict) -> None:
+    dataset = yaml.safe_load((place / "params.yaml").read_text(encoding="utf-8"))["dataset"]
+    for stage in stages.values():
+        stage["deps"] = [dep.replace("${dataset}", dataset) for dep in stage["deps"]]
+        if stage.pop("params", None):
+            stage["deps"] = ["params.yaml", *stage["deps"]]
+
+
+COARSER = {
+    "raw data in one file": [_raw_in_one_file],
+    "of the code, only each stage's own module": [_own_module_alone],
+    "settings as one file": [_settings_as_one_file],
+    "all of these": [_raw_in_one_file, _own_module_alone, _settings_as_one_file],
+}
+"""What a pipeline could be told less exactly, each at the price of stages that run without need, or not when needed."""
 
 
 def main() -> None:
@@ -34,6 +63,7 @@ def main() -> None:
         ours, empty = Path(folder, "ours"), Path(folder, "empty")
         _copy(ours)
         _make_empty(empty)
+        coarser = {name: _make_coarser(ours, Path(folder, name), changes) for name, changes in COARSER.items()}
         forgetful = 0
 
         def forgotten() -> float:
@@ -46,8 +76,9 @@ def main() -> None:
             for command in ("repro", "status")
             for name, place in (("ours", ours), ("empty", empty))
         }
+        ways |= {name: lambda place=place: _dvc(place, "repro") for name, place in coarser.items()}
         ways |= {"nothing": lambda: _dvc(ours, "--version")}
-        raw = [path for path in (ours / "data/raw").rglob("*") if path.is_file()]
+        raw = _raw_files(ours)
         ways |= {"raw, forgotten": forgotten, "raw, known": lambda: _dvc(ours, "status", "download")}
         ways |= {"raw, MD5": lambda: measuring.seconds(lambda: [hashlib.md5(path.read_bytes()) for path in raw])}
         taken = measuring.in_turn(ways, arguments.repeats)
@@ -59,6 +90,9 @@ def main() -> None:
         "times_the_empty_pipeline": {
             command: measuring.ratio(taken[f"ours, {command}"], taken[f"empty, {command}"])
             for command in ("repro", "status")
+        },
+        "coarser_times_the_empty_pipeline": {
+            name: measuring.ratio(taken[name], taken["empty, repro"]) for name in coarser
         },
         "raw_data": {"files": len(raw), "mb": round(size / 1e6), "hashing_seconds": measuring.spread(hashing)},
     }
@@ -100,6 +134,21 @@ def _make_empty(place: Path) -> None:
     shutil.copy(measuring.ROOT / ".dvc/config", place / ".dvc/config")
     _run("dvc", "repro", "--quiet", cwd=place)
     _check_idle(place)
+
+
+def _make_coarser(ours: Path, place: Path, changes: list[Callable[[Path, dict], None]]) -> Path:
+    shutil.copytree(ours, place, symlinks=True)
+    content = yaml.safe_load((place / "dvc.yaml").read_text(encoding="utf-8"))
+    for change in changes:
+        change(place, content["stages"])
+    (place / "dvc.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    _run("dvc", "commit", "--force", "--quiet", cwd=place)
+    _check_idle(place)
+    return place
+
+
+def _raw_files(place: Path) -> list[Path]:
+    return [path for path in (place / "data/raw").rglob("*") if path.is_file()]
 
 
 def _check_idle(place: Path) -> None:

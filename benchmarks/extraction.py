@@ -1,8 +1,8 @@
 """The extract stage against other ways of reading the same MIDI files: whole processes, in turn.
 
-    python -m benchmarks.extraction [--raw data/raw] [--repeats 3]
+    python -m benchmarks.extraction [--raw FOLDER] [--repeats 3]
 
-Reads the data set in data/raw if there is one, the études otherwise. Prints, and writes to
+Reads the data set in FOLDER, or else that in data/raw if there is one, or else the études. Prints, and writes to
 benchmarks/results/extraction.json: seconds and notes a second of the stage and of each way in benchmarks/readers.py,
 from the start of the process to its end. What builds on mido takes a sixth of a second for a file of MAESTRO, so those
 ways read SAMPLE files, evenly spread, and are compared by notes a second.
@@ -36,13 +36,13 @@ GROWTH = (10, 100, 1_000, 10_000)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--raw", type=Path, default=measuring.ROOT / "data/raw", help="folder of the unpacked data set")
+    parser.add_argument("--raw", type=Path, help="folder of an unpacked data set")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
-        raw = arguments.raw.resolve()
-        if not raw.is_dir():
+        raw = (arguments.raw or measuring.ROOT / "data/raw").resolve()
+        if not arguments.raw and not raw.is_dir():
             raw = Path(folder, "etudes")
             zipfile.ZipFile(measuring.ROOT / "data/etudes/etudes.zip").extractall(raw)
         files = [raw / piece.file for piece in corpus.pieces(raw, 0.1, 0.1)]
@@ -116,17 +116,16 @@ def _stage(place: Path, watch: bool = False) -> tuple[float, int, int]:
     # takes time from them.
     shutil.copy(measuring.ROOT / "params.yaml", place)
     environment = os.environ | {"PYTHONPATH": str(measuring.ROOT)}
-    begin, peak = time.perf_counter(), 0
-    stage = psutil.Popen(
-        [sys.executable, "-m", "stages.extract"], cwd=place, env=environment, stderr=subprocess.DEVNULL
-    )
-    while watch and stage.poll() is None:
-        peak = max(peak, sum(map(_memory, [stage, *_children(stage)])))
-        time.sleep(0.02)
-    stage.wait()
-    taken = time.perf_counter() - begin
+    with Path(place, "said").open("w") as said:
+        begin, peak = time.perf_counter(), 0
+        stage = psutil.Popen([sys.executable, "-m", "stages.extract"], cwd=place, env=environment, stderr=said)
+        while watch and stage.poll() is None:
+            peak = max(peak, sum(map(_memory, [stage, *_children(stage)])))
+            time.sleep(0.02)
+        stage.wait()
+        taken = time.perf_counter() - begin
     if stage.returncode:
-        sys.exit("stages.extract failed")
+        sys.exit(f"stages.extract failed:\n{Path(place, 'said').read_text()}")
     report = json.loads(Path(place, "reports/corpus.json").read_text(encoding="utf-8"))
     return taken, sum(report[split]["notes"] for split in corpus.SPLITS), peak
 

@@ -92,6 +92,9 @@ def _dvc(result: dict) -> Iterator[Row]:
     for command, times in result["times_the_empty_pipeline"].items():
         beside = f"{result['stages']} empty stages: {seconds[f'empty, {command}']} s"
         yield f"`dvc {command}`, nothing to do", f"{seconds[f'ours, {command}']} s", beside, _times(times)
+    for name, times in result["coarser_times_the_empty_pipeline"].items():
+        beside = f"{result['stages']} empty stages: {seconds['empty, repro']} s"
+        yield f"`dvc repro`, were it told less exactly: {name}", f"{seconds[name]} s", beside, _times(times)
     raw, bare = result["raw_data"], seconds["raw, MD5"]
     hashing = raw["hashing_seconds"]["median"]
     yield (

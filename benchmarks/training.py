@@ -32,10 +32,12 @@ CASES = {  # the first is the committed run's
     "bfloat16": {"precision": "bfloat16"},
     "float32": {"precision": "float32"},
     "32 streams": {"streams": 32},
+    "32 streams, PyTorch by Muon too": {"streams": 32},
     "window of 256": {"window": 256},
     "192 units": {"units": 192},
     "768 units": {"units": 768},
 }
+_PEER = {"32 streams, PyTorch by Muon too": ["--muon"]}  # what the peer is told beside params
 TURN = 2.0  # s that one of the two trains before it is the other's turn
 RATE = 1e-4
 ALIKE = 1e-4  # of the loss, by which the two may differ: sums are taken in another order
@@ -67,7 +69,7 @@ def main() -> None:
     taken, work = {}, {}
     for name, changes in CASES.items():
         case = params.model_copy(update=changes)
-        taken[name], work[name] = _measure(case, arguments.repeats)
+        taken[name], work[name] = _measure(case, arguments.repeats, _PEER.get(name, []))
         peaks.append(_peak())
     peak, result = statistics.median(peaks), {}
     for name, changes in CASES.items():
@@ -88,7 +90,7 @@ def main() -> None:
     )
 
 
-def _measure(params: settings.Train, repeats: int) -> tuple[dict[str, list[float]], float]:
+def _measure(params: settings.Train, repeats: int, peer_options: list[str]) -> tuple[dict[str, list[float]], float]:
     # Seconds an update, of ours and of the peer, and the operations of one.
     gc.collect()
     keras.backend.clear_session()
@@ -98,7 +100,7 @@ def _measure(params: settings.Train, repeats: int) -> tuple[dict[str, list[float
     def ours(updates: int) -> float:
         return measuring.seconds(lambda: [model.train_on_batch(next(supply)) for _ in range(updates)])
 
-    with _peer(params) as peer:
+    with _peer(params, *peer_options) as peer:
         ways = {}
         for name, train in (("ours", ours), ("peer", peer)):
             train(1)  # compiles, and makes what is made once
@@ -109,9 +111,11 @@ def _measure(params: settings.Train, repeats: int) -> tuple[dict[str, list[float
 
 
 @contextmanager
-def _peer(params: settings.Train):
+def _peer(params: settings.Train, *options: str):
     # Gives what trains the peer for a number of updates and tells the seconds.
-    process = subprocess.Popen(_peer_command(params), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        _peer_command(params, *options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
     def train(updates: int) -> float:
         print(updates, file=process.stdin, flush=True)
@@ -122,8 +126,8 @@ def _peer(params: settings.Train):
         process.stdin.close()
 
 
-def _peer_command(params: settings.Train, *more: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.torch_peer", params.model_dump_json(), *more]
+def _peer_command(params: settings.Train, *options: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.torch_peer", params.model_dump_json(), *options]
 
 
 def _check_alike(params: settings.Train) -> None:
@@ -138,7 +142,9 @@ def _check_alike(params: settings.Train) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "weights.npz")
         np.savez(path, **{weight.path: weight.numpy() for weight in model.network.trainable_variables})
-        done = subprocess.run(_peer_command(params, str(path)), stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            _peer_command(params, "--weights", str(path)), stdout=subprocess.PIPE, text=True, check=True
+        )
     if not abs(float(done.stdout) - ours) < ALIKE * ours:
         sys.exit(f"the peer finds a loss of {float(done.stdout):.5f}, not {ours:.5f}: it is another network")
 
