@@ -1,6 +1,6 @@
 """What DVC costs where there is nothing to do, against a pipeline of as many stages that is empty.
 
-    python -m benchmarks.dvc [--repeats 9]
+    python -m benchmarks.dvc [--repeats 5]
 
 Needs a finished run: every out of dvc.yaml in its place. Copies the checkout with its outs to a temporary folder, and
 tells DVC there that they are what they should be. Prints, and writes to benchmarks/results/dvc.json: seconds of a
@@ -56,7 +56,7 @@ COARSER = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:

@@ -10,11 +10,12 @@ from benchmarks import measuring
 TABLE = measuring.ROOT / "benchmarks/README.md"
 _HEAD = """# Benchmarks
 
-`make bench` measures all of this again, in about 13 minutes on two cores, `make bench PARTS="extraction dvc"` some of
+`make bench` measures all of this again, in about 14 minutes on two cores, `make bench PARTS="extraction dvc"` some of
 it. Each part is a module here, whose first lines say what is measured and how. `results/` holds the figures with their
 spread and what they were measured on; `python -m benchmarks.table` makes this page of them. Figures are medians, /s
 means notes a second, and what stands in a row was measured in turn; but the rows called `notebook`, and those of how
-reading grows, are of one run each.
+reading grows, are of one run each. `coarser` are copies of the pipeline in which DVC is told less exactly what depends
+on what.
 
 | part | what | ours | beside it | ratio |
 |---|---|---|---|---|
@@ -94,7 +95,7 @@ def _dvc(result: dict) -> Iterator[Row]:
         yield f"`dvc {command}`, nothing to do", f"{seconds[f'ours, {command}']} s", beside, _times(times)
     for name, times in result["coarser_times_the_empty_pipeline"].items():
         beside = f"{result['stages']} empty stages: {seconds['empty, repro']} s"
-        yield f"`dvc repro`, were it told less exactly: {name}", f"{seconds[name]} s", beside, _times(times)
+        yield f"`dvc repro`, coarser: {name}", f"{seconds[name]} s", beside, _times(times)
     raw, bare = result["raw_data"], seconds["raw, MD5"]
     hashing = raw["hashing_seconds"]["median"]
     yield (
