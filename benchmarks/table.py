@@ -10,7 +10,7 @@ from benchmarks import measuring
 TABLE = measuring.ROOT / "benchmarks/README.md"
 _HEAD = """# Benchmarks
 
-`make bench` measures all of this again, in about 14 minutes on two cores, `make bench PARTS="extraction dvc"` some of
+`make bench` measures all of this again, in about 12 minutes on two cores, `make bench PARTS="extraction dvc"` some of
 it. Each part is a module here, whose first lines say what is measured and how. `results/` holds the figures with their
 spread and what they were measured on; `python -m benchmarks.table` makes this page of them. Figures are medians, /s
 means notes a second, and what stands in a row was measured in turn; but the rows called `notebook`, and those of how
