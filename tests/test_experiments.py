@@ -71,11 +71,11 @@ def test_aside_nothing_changes_here(repository):
 
 
 def test_an_ablation_makes_nothing_anew_but_the_model(repository):
-    for stage_train in ("Running stage 'train'", "Stage 'train' is cached"):  # the second takes the place of the first
+    for train in ("Running stage 'train'", "Stage 'train' is cached"):  # the second takes the place of the first
         result = make("no-augmentation", repository, "ABLATION_BUDGET=train.epochs=1")
         assert result.returncode == 0, result.stderr[-3000:]
-        assert stage_train in result.stdout
-        assert result.stdout.count("Running stage") == stage_train.count("Running stage")
+        assert train in result.stdout
+        assert result.stdout.count("Running stage") == train.count("Running stage")
         assert setting(experiments(repository)["no-augmentation"], "train", "transpose") == 0
         assert status(repository) == set()
 
