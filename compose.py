@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import typer
 
-from stages.music import midi
-from stages.music.editing import Edit
-from stages.music.encoding import CELL, STEP, decode, encode
-from stages.music.errors import InputError
-from stages.music.replacing import replacing
+from stages.midi import midi_io, tempo_map
+from stages.midi.midi_editor import MidiEditor
+from stages.representation.grid_encoding import FRAME_SECONDS, STEP, decode, encode
+from stages.utils.atomic import atomic_file
+from stages.utils.errors import InputError
 
 MODEL = Path("models/bilstm.keras")
 RECALL = 1000  # notes of the past that are read before playing on; the network does not remember farther back
@@ -80,9 +80,9 @@ def improvise(
     targets = _targets(out, takes, audio, force)
     played = _continue([np.zeros((0, 4), np.int32)] * takes, seconds, seed, (temperature, top_p, min_p), model)
     for target, fields in zip(targets, played, strict=True):
-        notes = decode(fields, -fields[0, STEP] * CELL if len(fields) else 0)
-        with replacing(target) as part:
-            midi.write_midi(notes, part)
+        notes = decode(fields, -fields[0, STEP] * FRAME_SECONDS if len(fields) else 0)
+        with atomic_file(target) as part:
+            midi_io.write_midi(notes, part)
         _tell(target, notes, audio)
 
 
@@ -142,17 +142,18 @@ def fill(
     before, after = table[onset < start], table[onset >= end]
     count = notes or _density(onset, start, end)
 
-    from stages.network import bilstm, sampling
+    from stages.generation import sampler
+    from stages.model import serialization
 
-    network = bilstm.load(model)
+    network = serialization.load_model(model)
     past, future = encode(before)[-RECALL:], encode(after)[:AHEAD]
     last = _on_grid(before["start"].iloc[-1])
-    played = sampling.fillings(
+    played = sampler.generate_infills(
         network,
         [past] * takes,
         [future] * takes,
         count,
-        [max(1, round((after["start"].iloc[0] - last) / CELL))] * takes,
+        [max(1, round((after["start"].iloc[0] - last) / FRAME_SECONDS))] * takes,
         seed,
         _taste(temperature, top_p, min_p),
         "play",
@@ -169,9 +170,9 @@ def _read(file: Path) -> tuple[bytes, pd.DataFrame]:
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from None
     try:
-        notes = midi.read_midi(data)
-        Edit(data)  # pickier than reading; what it will not take should be said before anything is played
-    except midi.MidiError as error:
+        notes = midi_io.read_midi(data)
+        MidiEditor(data)  # pickier than reading; what it will not take should be said before anything is played
+    except tempo_map.MidiError as error:
         raise InputError(f"{file}: {error}") from None
     return data, notes
 
@@ -192,18 +193,19 @@ def _targets(path: Path, takes: int, audio: bool, force: bool) -> list[Path]:
 
 
 def _continue(pasts, seconds, seed, taste, model) -> list[np.ndarray]:
-    from stages.network import bilstm, sampling
+    from stages.generation import sampler
+    from stages.model import serialization
 
-    network, taste = bilstm.load(model), _taste(*taste)
-    cells = round(seconds / CELL)
-    return sampling.continuations(network, pasts, round(seconds * DENSEST), seed, taste, "play", cells)
+    network, taste = serialization.load_model(model), _taste(*taste)
+    cells = round(seconds / FRAME_SECONDS)
+    return sampler.generate_continuations(network, pasts, round(seconds * DENSEST), seed, taste, "play", cells)
 
 
 def _taste(temperature: float, top_p: float, min_p: float):
-    from stages.network.sampling import Taste
+    from stages.generation.sampler import SamplingConfig
 
     # The rhythm somewhat safer, no stray keys, a steady tempo: what docs/experiments.md found nearest to real music.
-    return Taste((0.95 * temperature, *(temperature,) * 3), (1.0, *(top_p,) * 3), (0.0, min_p, 0.0, 0.0), 1.5)
+    return SamplingConfig((0.95 * temperature, *(temperature,) * 3), (1.0, *(top_p,) * 3), (0.0, min_p, 0.0, 0.0), 1.5)
 
 
 def _density(onset: np.ndarray, start: float, end: float) -> int:
@@ -217,27 +219,27 @@ def _density(onset: np.ndarray, start: float, end: float) -> int:
 
 def _cells_to(seconds: float) -> int:
     # The first cell that does not begin earlier, whatever the last digits of a sum say.
-    return math.ceil(round(seconds / CELL, 6))
+    return math.ceil(round(seconds / FRAME_SECONDS, 6))
 
 
 def _on_grid(seconds: float) -> float:
     # New notes are counted from where the last one lies on the network's grid, not from where it was played.
-    return round(seconds / CELL) * CELL
+    return round(seconds / FRAME_SECONDS) * FRAME_SECONDS
 
 
 def _write(data: bytes, new: pd.DataFrame, target: Path, audio: bool, gap: tuple[float, float] | None = None) -> None:
-    edit = Edit(data)
+    edit = MidiEditor(data)
     if gap:
         edit.remove(*gap)
     edit.add(new, "played by compose.py")
     edit.write(target)
-    _tell(target, midi.read_midi(target.read_bytes()), audio)
+    _tell(target, midi_io.read_midi(target.read_bytes()), audio)
 
 
 def _tell(target: Path, notes: pd.DataFrame, audio: bool) -> None:
     print(target)
     if audio:
-        from stages.music.audio import write_mp3
+        from stages.audio.synthesizer import write_mp3
 
         sound = target.with_suffix(".mp3")
         write_mp3(notes, sound, RATE, LOUDNESS)

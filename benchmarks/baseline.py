@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from keras import layers, ops
 
-from stages.music.notes import arrange
+from stages.representation.note_table import sort_notes
 
 WINDOW, PITCHES, PIECES, BATCH, LOUDNESS = 25, 128, 15, 64, 100
 TEMPERATURE = 2.0
@@ -98,4 +98,4 @@ def play(network: keras.Model, inputs: np.ndarray, notes: int) -> list[pd.DataFr
 def _table(rows: np.ndarray) -> pd.DataFrame:
     pitch, step, duration = rows.T
     table = pd.DataFrame({"start": np.cumsum(step), "duration": duration, "sustained": duration})
-    return arrange(table.assign(pitch=np.clip(pitch, 21, 108).astype(np.uint8), velocity=np.uint8(LOUDNESS)))
+    return sort_notes(table.assign(pitch=np.clip(pitch, 21, 108).astype(np.uint8), velocity=np.uint8(LOUDNESS)))

@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import measuring
-from stages.music import corpus
+from stages.datasets import splits
 
 ALL = ("symusic", "symusic_to_parquet")
 SAMPLED = ("pretty_midi", "pretty_midi_side_by_side", "miditoolkit", "miditok")
@@ -45,7 +45,7 @@ def main() -> None:
         if not arguments.raw and not raw.is_dir():
             raw = Path(folder, "etudes")
             zipfile.ZipFile(measuring.ROOT / "data/etudes/etudes.zip").extractall(raw)
-        files = [raw / piece.file for piece in corpus.pieces(raw, 0.1, 0.1)]
+        files = [raw / piece.file for piece in splits.list_pieces(raw, 0.1, 0.1)]
         sample = files[:: max(1, len(files) // SAMPLE)][:SAMPLE]
         place = Path(folder, "all")
         Path(place, "data").mkdir(parents=True)
@@ -127,7 +127,7 @@ def _stage(place: Path, watch: bool = False) -> tuple[float, int, int]:
     if stage.returncode:
         sys.exit(f"stages.extract failed:\n{Path(place, 'said').read_text()}")
     report = json.loads(Path(place, "reports/corpus.json").read_text(encoding="utf-8"))
-    return taken, sum(report[split]["notes"] for split in corpus.SPLITS), peak
+    return taken, sum(report[split]["notes"] for split in splits.SPLITS), peak
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from stages import settings
-from stages.network import batches
+from stages.training import data
+from stages.utils import params
 
 LENGTH = 5_000  # notes of a piece drawn at random
 
 
 def of_pieces(
-    params: settings.Train, pieces: list[Callable[[float], np.ndarray]], lengths: list[int]
+    params: params.Train, pieces: list[Callable[[float], np.ndarray]], lengths: list[int]
 ) -> Iterator[dict[str, np.ndarray]]:
     """Endless batches of pieces, given as `batches.training_batches` has them."""
-    return batches.training_batches(
+    return data.training_batches(
         pieces,
         lengths,
         seed=1,
@@ -27,7 +27,7 @@ def of_pieces(
     )
 
 
-def at_random(params: settings.Train) -> Iterator[dict[str, np.ndarray]]:
+def at_random(params: params.Train) -> Iterator[dict[str, np.ndarray]]:
     """The same batches for whoever asks: training takes no less time for music."""
     random = np.random.default_rng(1)
     # Step, pitch, duration, velocity.

@@ -3,7 +3,7 @@
     python -m benchmarks.generation [--repeats 3]
 
 Needs models/bilstm.keras. Prints, and writes to benchmarks/results/generation.json: notes a second of the notebook's
-way (benchmarks/baseline.py: `model.predict` for each note of one piece) and of stages.network.sampling with 1, 8 and 64
+way (benchmarks/baseline.py: `model.predict` for each note of one piece) and of stages.generation.sampler with 1, 8, 64
 streams, start-up excluded; of the matrix products that a note takes, made by numpy one after the other and nothing
 else; all in turn. And how long `compose.py improvise --seconds 30` takes, and what of it goes to imports, loading,
 compiling and sampling.
@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from benchmarks import baseline, measuring
-from stages.network import bilstm, sampling
+from stages.generation import sampler
+from stages.model import bilstm, serialization
 
 STREAMS = (1, 8, 64)
 MODEL = measuring.ROOT / "models/bilstm.keras"
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
-    network = bilstm.load(MODEL)
+    network = serialization.load_model(MODEL)
     played = ways(network, STREAMS)
     bare = {f"{name}, bare products": _products(network, count) for name, count in _named(STREAMS).items()}
     rates = measuring.in_turn(played | bare, arguments.repeats)
@@ -78,13 +79,13 @@ def ways(network: bilstm.BiLSTM, streams: Sequence[int]) -> dict[str, Callable[[
         # A short piece is taken off a long one's time, and with it reading and compiling.
         short, long = (
             measuring.seconds(
-                lambda chunks=chunks: sampling.continuations(
-                    network, [np.zeros((0, 4), np.int32)] * count, chunks * sampling.CHUNK, seed=1
+                lambda chunks=chunks: sampler.generate_continuations(
+                    network, [np.zeros((0, 4), np.int32)] * count, chunks * sampler.NOTES_PER_CALL, seed=1
                 )
             )
             for chunks in (1, 17)
         )
-        return count * 16 * sampling.CHUNK / (long - short)
+        return count * 16 * sampler.NOTES_PER_CALL / (long - short)
 
     baseline.play(notebook, window, 1)  # compiles
     found = {name: lambda count=count: ours(count) for name, count in _named(streams).items()}

@@ -50,9 +50,12 @@ def read(part: str) -> dict:
 
 def write(part: str, result: dict, *packages: str) -> None:
     """Print a part's result with what it was measured on, and keep it in benchmarks/results."""
-    from stages.network import runtime  # here, since it takes seconds, which no part is to measure
+    from stages.training import determinism  # here, since it takes seconds, which no part is to measure
 
-    about = runtime.environment() | {"cores": psutil.cpu_count(), **{name: version(name) for name in packages}}
+    about = determinism.describe_environment() | {
+        "cores": psutil.cpu_count(),
+        **{name: version(name) for name in packages},
+    }
     text = json.dumps({"made_on": about, **result}, indent=2)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{part}.json").write_text(text + "\n", encoding="utf-8")

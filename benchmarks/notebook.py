@@ -24,11 +24,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import baseline, feeding, generation, measuring, training
-from stages import settings
-from stages.music import similarity, statistics
-from stages.music.encoding import decode, encode
-from stages.music.notes import read_notes
-from stages.network import bilstm, fitting, runtime, sampling
+from stages.generation import sampler
+from stages.metrics import comparison, note_features
+from stages.model import bilstm, serialization
+from stages.representation.grid_encoding import decode, encode
+from stages.representation.note_table import read_notes
+from stages.training import determinism
+from stages.training.muon import Muon
+from stages.utils.params import Train, load_params
 
 NOTES = 600
 
@@ -47,7 +50,7 @@ def main() -> None:
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         trained, pieces = pool.submit(_notebook, *work).result()
         ours_trained, our_pieces = pool.submit(_ours, *work).result()
-    ways = generation.ways(bilstm.load(measuring.ROOT / "models/bilstm.keras"), (1, 8))
+    ways = generation.ways(serialization.load_model(measuring.ROOT / "models/bilstm.keras"), (1, 8))
     speeds = measuring.in_turn(ways, arguments.repeats)
     test, validation = (
         read_notes(measuring.ROOT / f"data/reference/{split}.parquet") for split in ("test", "validation")
@@ -75,22 +78,22 @@ def _notebook(notes: pd.DataFrame, seconds: float, samples: int) -> tuple[dict, 
 
 def _ours(notes: pd.DataFrame, seconds: float, samples: int) -> tuple[dict, list[pd.DataFrame]]:
     keras.utils.set_random_seed(1)
-    runtime.one_thread_each()
-    params = settings.load(measuring.ROOT / "params.yaml")
+    determinism.single_thread_ops()
+    params = load_params(measuring.ROOT / "params.yaml")
     network, heard, taken = _train(params.train, notes, seconds)
-    taste = sampling.Taste(
+    taste = sampler.SamplingConfig(
         params.generate.temperature, params.generate.top_p, params.generate.min_p, params.generate.steadiness
     )
-    played = sampling.continuations(network, [np.zeros((0, 4), np.int32)] * samples, NOTES, 1, taste)
+    played = sampler.generate_continuations(network, [np.zeros((0, 4), np.int32)] * samples, NOTES, 1, taste)
     about = {"epochs": round(heard / len(notes), 2), "targets_per_second": round(heard / taken)}
     return about, [decode(fields) for fields in played]
 
 
-def _train(params: settings.Train, notes: pd.DataFrame, seconds: float) -> tuple[bilstm.BiLSTM, int, float]:
+def _train(params: Train, notes: pd.DataFrame, seconds: float) -> tuple[bilstm.BiLSTM, int, float]:
     # A network that has learnt for so many seconds, the first update's apart, the notes it heard and the exact time.
     pieces = [piece for _, piece in notes.groupby("piece")]
     learner = training.learner(params, params.dropout)
-    learner.compile(fitting.Muon(0.0, params.weight_decay, global_clipnorm=params.clip_norm), jit_compile=False)
+    learner.compile(Muon(0.0, params.weight_decay, global_clipnorm=params.clip_norm), jit_compile=False)
     ways = [lambda stretch, piece=piece: encode(piece, stretch) for piece in pieces]
     supply = feeding.of_pieces(params, ways, [len(piece) for piece in pieces])
     learner.train_on_batch(next(supply))  # at a rate of nought
@@ -108,12 +111,12 @@ def _train(params: settings.Train, notes: pd.DataFrame, seconds: float) -> tuple
 
 def _compare(pieces: list[pd.DataFrame], test: pd.DataFrame, validation: pd.DataFrame) -> tuple[dict, dict]:
     # The same figures of the pieces and of real music: validation music where overlap is concerned.
-    real, ceiling = statistics.describe(test), statistics.describe(validation)
+    real, ceiling = note_features.add_features(test), note_features.add_features(validation)
     table = pd.concat([piece.assign(piece=np.int32(at)) for at, piece in enumerate(pieces)])
-    excerpts = similarity.cut(statistics.describe(table), NOTES)
-    reference = similarity.cut(real, NOTES, similarity.REFERENCE)
-    overlap = similarity.overlaps(excerpts, similarity.cut(ceiling, NOTES), reference)
-    habits = similarity.habits(excerpts, similarity.cut(real, NOTES), [])
+    excerpts = comparison.cut_excerpts(note_features.add_features(table), NOTES)
+    reference = comparison.cut_excerpts(real, NOTES, comparison.MAX_REFERENCE_EXCERPTS)
+    overlap = comparison.overlaps(excerpts, comparison.cut_excerpts(ceiling, NOTES), reference)
+    habits = comparison.compare_descriptors(excerpts, comparison.cut_excerpts(real, NOTES), [])
 
     def figures(beside: str, habit: str) -> dict:
         return {

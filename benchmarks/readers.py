@@ -19,9 +19,9 @@ def pretty_midi(files: list[str]) -> int:
 
 def pretty_midi_side_by_side(files: list[str]) -> int:
     """The same in as many processes as the extract stage would take."""
-    from stages.music import workers
+    from stages.utils import process_pool
 
-    with ProcessPoolExecutor(workers.count()) as pool:
+    with ProcessPoolExecutor(process_pool.cpu_count()) as pool:
         return sum(pool.map(_pretty_midi, files, chunksize=4))
 
 

@@ -15,27 +15,28 @@ from pathlib import Path
 def main() -> None:
     begin = time.perf_counter()
     import compose  # noqa: F401 - what it imports is what counts
-    from stages.network import bilstm, sampling
+    from stages.generation import sampler
+    from stages.model import serialization
 
     imported = time.perf_counter()
-    network = bilstm.load(Path(sys.argv[1]))
+    network = serialization.load_model(Path(sys.argv[1]))
     loaded = time.perf_counter()
 
     import numpy as np
 
-    from stages.music.encoding import CELL
+    from stages.representation.grid_encoding import FRAME_SECONDS
 
-    cells, nothing = round(float(sys.argv[2]) / CELL), [np.zeros((0, 4), np.int32)]
+    cells, nothing = round(float(sys.argv[2]) / FRAME_SECONDS), [np.zeros((0, 4), np.int32)]
 
     def play(chunks: int, cells: int | None = None) -> tuple[float, int]:
         begin = time.perf_counter()
-        (fields,) = sampling.continuations(network, nothing, chunks * sampling.CHUNK, 1, cells=cells)
+        (fields,) = sampler.generate_continuations(network, nothing, chunks * sampler.NOTES_PER_CALL, 1, cells=cells)
         return time.perf_counter() - begin, len(fields)
 
     played, notes = play(1000, cells)
     # Every call compiles; what a longer one takes more is the playing.
     (short, _), (long, _) = play(1), play(17)
-    sampled = (long - short) / 16 * math.ceil(notes / sampling.CHUNK)
+    sampled = (long - short) / 16 * math.ceil(notes / sampler.NOTES_PER_CALL)
     steps = {
         "imports": imported - begin,
         "loading": loaded - imported,

@@ -1,4 +1,4 @@
-"""The network of stages/network/bilstm.py in PyTorch, as one would write it there, to be timed beside ours.
+"""The network of stages/model/bilstm.py in PyTorch, as one would write it there, to be timed beside ours.
 
     python -m benchmarks.torch_peer '{"units": 384, ...}' [--weights weights.npz] [--muon]
 
@@ -25,26 +25,30 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks import feeding
-from stages import settings
-from stages.music import encoding
-from stages.music.encoding import DURATION, KEYS, LEFT, LENGTH, LOUDNESS, PITCH, RECENT, SINCE, STEP, VELOCITY
-from stages.network.batches import ELAPSED, KEYBOARD, NO_NOTE, REMAINING
+from stages.model import history
+from stages.model.batching import ELAPSED, KEYBOARD, PAD_PITCH, REMAINING
+from stages.model.history import FRAMES_LEFT, FRAMES_SINCE, LAST_DURATION, LAST_VELOCITY, NUM_RECENT
+from stages.representation import grid_encoding
+from stages.representation.grid_encoding import DURATION, NUM_KEYS, PITCH, STEP, VELOCITY
+from stages.utils.params import Train
 
-STEPS, DURATIONS, VELOCITIES = encoding.STEP_BINS, encoding.DURATION_BINS, encoding.VELOCITIES
+STEPS, DURATIONS, VELOCITIES = grid_encoding.STEP_BINS, grid_encoding.DURATION_BINS, grid_encoding.VELOCITY_BINS
 NEAR = (-1, 0, 1)
 REACH = 12
-BEFORE_PITCH = STEPS + 2 * RECENT
-BEFORE_DURATION = BEFORE_PITCH + KEYS + 1
+BEFORE_PITCH = STEPS + 2 * NUM_RECENT
+BEFORE_DURATION = BEFORE_PITCH + NUM_KEYS + 1
 BEFORE_VELOCITY = BEFORE_DURATION + DURATIONS
 NOTE = BEFORE_VELOCITY + VELOCITIES
-NOTE_AHEAD = KEYS + 1 + DURATIONS + VELOCITIES + STEPS
+NOTE_AHEAD = NUM_KEYS + 1 + DURATIONS + VELOCITIES + STEPS
 AROUND = 8 * (2 * REACH + 1)
 IMPOSSIBLE = -1e9
 RATE = 1e-4
 
-STEP_BIN, DURATION_BIN = (torch.from_numpy(bins).long() for bins in (encoding.STEP_BIN, encoding.DURATION_BIN))
+STEP_BIN, DURATION_BIN = (
+    torch.from_numpy(bins).long() for bins in (grid_encoding.STEP_BIN, grid_encoding.DURATION_BIN)
+)
 STEP_LOG_WIDTHS, DURATION_LOG_WIDTHS = (
-    torch.from_numpy(widths).log().float() for widths in (encoding.STEP_WIDTHS, encoding.DURATION_WIDTHS)
+    torch.from_numpy(widths).log().float() for widths in (grid_encoding.STEP_WIDTHS, grid_encoding.DURATION_WIDTHS)
 )
 
 
@@ -63,7 +67,7 @@ class Peer(nn.Module):
         shown = {
             "step_rhythm": 2 * STEPS,
             "pitch_note": BEFORE_PITCH,
-            "pitch_keys": 5 * KEYS,
+            "pitch_keys": 5 * NUM_KEYS,
             "pitch_room": STEPS + 1,
             "duration_note": BEFORE_DURATION,
             "duration_rhythm": 2 * STEPS,
@@ -74,7 +78,12 @@ class Peer(nn.Module):
             "velocity_room": STEPS + 1,
         }
         self.shown = nn.ModuleDict({name: nn.Linear(width, head, bias=False) for name, width in shown.items()})
-        choices = {"step": STEPS, "pitch": KEYS, "duration": DURATIONS + RECENT * len(NEAR), "velocity": VELOCITIES}
+        choices = {
+            "step": STEPS,
+            "pitch": NUM_KEYS,
+            "duration": DURATIONS + NUM_RECENT * len(NEAR),
+            "velocity": VELOCITIES,
+        }
         self.logits = nn.ModuleDict({name: nn.Linear(head, width) for name, width in choices.items()})
 
     def forward(self, rows, gap, state, dropout: float):
@@ -96,7 +105,7 @@ class Peer(nn.Module):
         future = future * _kept(future, dropout)
         place = torch.arange(window) + 1 + gap[:, None]
         lane = torch.arange(filled)[:, None]
-        ended = ahead[lane, place, PITCH] == NO_NOTE
+        ended = ahead[lane, place, PITCH] == PAD_PITCH
         onset = ahead[..., STEP].cumsum(1)
         room = torch.where(ended, -1, onset[lane, place] - onset[:, :window])
         factor, shift = self.from_gap(gap)[:, None].chunk(2, dim=-1)
@@ -105,12 +114,12 @@ class Peer(nn.Module):
         joined = joined[:filled] + shift + coming * (1 + factor) + self.from_room(_room(room))
         seen = [part[:filled] for part in seen]
         infilling = self._nats(joined, rhythm[:filled], notes[:filled], last[:filled], seen, room)
-        real = notes[..., PITCH] < NO_NOTE
+        real = notes[..., PITCH] < PAD_PITCH
         return (continuing + infilling) / (real.sum() + real[:filled].sum()).clamp(min=1), state
 
     def _future(self, rows):
         # Each stream backwards from its last note: what is behind it is not read.
-        ends = (rows[..., PITCH] != NO_NOTE) * torch.arange(1, rows.shape[1] + 1)
+        ends = (rows[..., PITCH] != PAD_PITCH) * torch.arange(1, rows.shape[1] + 1)
         length = ends.amax(1, keepdim=True)
         place = torch.arange(rows.shape[1])
         place = torch.where(place < length, length - 1 - place, place)
@@ -118,7 +127,7 @@ class Peer(nn.Module):
         following = functional.pad(rows[:, 1:, STEP], (0, 1))
         notes = torch.cat(
             [
-                _one_hot(rows[..., PITCH], KEYS + 1),
+                _one_hot(rows[..., PITCH], NUM_KEYS + 1),
                 _one_hot(DURATION_BIN[rows[..., DURATION]], DURATIONS),
                 _one_hot(rows[..., VELOCITY], VELOCITIES),
                 _one_hot(STEP_BIN[following], STEPS),
@@ -126,7 +135,7 @@ class Peer(nn.Module):
             dim=-1,
         )
         read, _ = self.backward_lstm(notes[lane, place])
-        return read[lane, place] * (rows[..., PITCH, None] != NO_NOTE), notes
+        return read[lane, place] * (rows[..., PITCH, None] != PAD_PITCH), notes
 
     def _nats(self, joined, rhythm, notes, last, seen, room):
         # The sum over all notes and fields.
@@ -149,32 +158,34 @@ class Peer(nn.Module):
                 self.logits[name](functional.gelu(of.float(), approximate="tanh")) for name, of in hidden.items()
             )
             before = last[..., PITCH, None]
-            down = (notes[..., STEP, None] == 0) & (before < NO_NOTE) & (torch.arange(KEYS) < before)
+            down = (notes[..., STEP, None] == 0) & (before < PAD_PITCH) & (torch.arange(NUM_KEYS) < before)
             pointed = torch.cat([notes[..., REMAINING] + near for near in NEAR], dim=-1)
             binned, pointers = duration.split([DURATIONS, pointed.shape[-1]], dim=-1)
-            possible = (pointed >= 1) & (pointed <= encoding.DURATION_CELLS)
+            possible = (pointed >= 1) & (pointed <= grid_encoding.DURATION_FRAMES)
             durations = torch.cat([binned, pointers.masked_fill(~possible, IMPOSSIBLE)], dim=-1).log_softmax(-1)
             binned, pointers = durations.split([DURATIONS, pointed.shape[-1]], dim=-1)
             binned = _pick(binned - DURATION_LOG_WIDTHS, DURATION_BIN[notes[..., DURATION]])
             pointers = pointers.masked_fill(pointed != notes[..., DURATION, None], IMPOSSIBLE)
             found = (
                 _pick(step.log_softmax(-1) - STEP_LOG_WIDTHS, STEP_BIN[notes[..., STEP]])
-                + _pick(pitch.masked_fill(down, IMPOSSIBLE).log_softmax(-1), notes[..., PITCH].clamp(max=KEYS - 1))
+                + _pick(pitch.masked_fill(down, IMPOSSIBLE).log_softmax(-1), notes[..., PITCH].clamp(max=NUM_KEYS - 1))
                 + torch.cat([binned[..., None], pointers], dim=-1).logsumexp(-1)
                 + _pick(velocity.log_softmax(-1), notes[..., VELOCITY])
             )
-            return -found.masked_fill(notes[..., PITCH] == NO_NOTE, 0.0).sum()
+            return -found.masked_fill(notes[..., PITCH] == PAD_PITCH, 0.0).sum()
 
 
 def _seen(notes):
     # What the heads are shown beside the trunk: the note itself, the keys around it, all keys, and what ends when.
-    keys = notes[..., KEYBOARD].unflatten(-1, (4, KEYS))
-    left, since = keys[..., LEFT, :], keys[..., SINCE, :].float()
+    keys = notes[..., KEYBOARD].unflatten(-1, (4, NUM_KEYS))
+    left, since = keys[..., FRAMES_LEFT, :], keys[..., FRAMES_SINCE, :].float()
     every = [(left > 0).float(), (left == 0).float(), _log(left), torch.exp(-since / 30), torch.exp(-since / 300)]
-    padded = functional.pad(keys, (REACH, REACH), value=-encoding.LONG_AGO)
-    place = notes[..., PITCH, None].clamp(max=KEYS - 1) + torch.arange(2 * REACH + 1)
+    padded = functional.pad(keys, (REACH, REACH), value=-history.MAX_FRAMES_AGO)
+    place = notes[..., PITCH, None].clamp(max=NUM_KEYS - 1) + torch.arange(2 * REACH + 1)
     near = padded.gather(-1, place[..., None, :].expand(*place.shape[:-1], 4, -1))
-    left, since, loudness, length = (near[..., plane, :].float() for plane in (LEFT, SINCE, LOUDNESS, LENGTH))
+    left, since, loudness, length = (
+        near[..., plane, :].float() for plane in (FRAMES_LEFT, FRAMES_SINCE, LAST_VELOCITY, LAST_DURATION)
+    )
     struck = (loudness > 0).float()
     around = [struck, (left > 0).float(), (left == 0).float(), _log(left)]
     around += [struck * torch.exp(-since / 30), struck * torch.exp(-since / 300), struck * loudness / VELOCITIES]
@@ -188,7 +199,7 @@ def _note(rows):
             _one_hot(STEP_BIN[rows[..., STEP]], STEPS),
             _log(rows[..., REMAINING]),
             (rows[..., REMAINING] >= 0).float(),
-            _one_hot(rows[..., PITCH], KEYS + 1),
+            _one_hot(rows[..., PITCH], NUM_KEYS + 1),
             _one_hot(DURATION_BIN[rows[..., DURATION]], DURATIONS),
             _one_hot(rows[..., VELOCITY], VELOCITIES),
         ],
@@ -197,12 +208,12 @@ def _note(rows):
 
 
 def _rhythm(rows, ends):
-    passed, real = rows[..., ELAPSED], rows[..., PITCH, None] < NO_NOTE
+    passed, real = rows[..., ELAPSED], rows[..., PITCH, None] < PAD_PITCH
     return torch.cat([_counted(ends, real & (ends > 0)), _counted(passed, real & (passed >= 0))], dim=-1)
 
 
 def _room(cells):
-    bins = STEP_BIN[cells.clamp(0, encoding.STEP_CELLS - 1)]
+    bins = STEP_BIN[cells.clamp(0, grid_encoding.STEP_FRAMES - 1)]
     return torch.cat([_one_hot(bins, STEPS) * (cells >= 0)[..., None], _log(cells)[..., None]], dim=-1)
 
 
@@ -211,12 +222,12 @@ def _one_hot(indices, width: int):
 
 
 def _counted(cells, counts):
-    bins = STEP_BIN[cells.clamp(0, encoding.STEP_CELLS - 1)]
+    bins = STEP_BIN[cells.clamp(0, grid_encoding.STEP_FRAMES - 1)]
     return torch.zeros(*cells.shape[:-1], STEPS).scatter_add_(-1, bins, counts.float())
 
 
 def _log(cells):
-    return torch.log1p(cells.clamp(min=0).float()) / float(np.log1p(encoding.DURATION_CELLS))
+    return torch.log1p(cells.clamp(min=0).float()) / float(np.log1p(grid_encoding.DURATION_FRAMES))
 
 
 def _pick(log_probabilities, choice):
@@ -271,7 +282,7 @@ def main() -> None:
     parser.add_argument("--weights")
     parser.add_argument("--muon", action="store_true")
     arguments = parser.parse_args()
-    params = settings.Train.model_validate(json.loads(arguments.params))
+    params = Train.model_validate(json.loads(arguments.params))
     peer = Peer(params.units, params.trunk, params.head, params.longest_gap)
     supply = feeding.at_random(params)
     carried = tuple(torch.zeros(1, params.streams, params.units) for _ in range(2))

@@ -25,8 +25,10 @@ import keras
 import numpy as np
 
 from benchmarks import feeding, measuring
-from stages import settings
-from stages.network import bilstm, fitting, runtime
+from stages.model import bilstm
+from stages.training import determinism, trainer
+from stages.training.muon import Muon
+from stages.utils.params import Train, load_params
 
 CASES = {  # the first is the committed run's
     "bfloat16": {"precision": "bfloat16"},
@@ -61,9 +63,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
-    params = settings.load(measuring.ROOT / "params.yaml").train
-    runtime.make_reproducible(1)
-    runtime.one_thread_each()
+    params = load_params(measuring.ROOT / "params.yaml").train
+    determinism.make_reproducible(1)
+    determinism.single_thread_ops()
     _check_alike(params.model_copy(update={"precision": "float32", "streams": 8, "window": 16}))
     peaks = [_peak()]
     taken, work = {}, {}
@@ -90,12 +92,12 @@ def main() -> None:
     )
 
 
-def _measure(params: settings.Train, repeats: int, peer_options: list[str]) -> tuple[dict[str, list[float]], float]:
+def _measure(params: Train, repeats: int, peer_options: list[str]) -> tuple[dict[str, list[float]], float]:
     # Seconds an update, of ours and of the peer, and the operations of one.
     gc.collect()
     keras.backend.clear_session()
     model, supply = learner(params, params.dropout), feeding.at_random(params)
-    model.compile(fitting.Muon(RATE, params.weight_decay, global_clipnorm=params.clip_norm), jit_compile=False)
+    model.compile(Muon(RATE, params.weight_decay, global_clipnorm=params.clip_norm), jit_compile=False)
 
     def ours(updates: int) -> float:
         return measuring.seconds(lambda: [model.train_on_batch(next(supply)) for _ in range(updates)])
@@ -111,7 +113,7 @@ def _measure(params: settings.Train, repeats: int, peer_options: list[str]) -> t
 
 
 @contextmanager
-def _peer(params: settings.Train, *options: str):
+def _peer(params: Train, *options: str):
     # Gives what trains the peer for a number of updates and tells the seconds.
     process = subprocess.Popen(
         _peer_command(params, *options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -126,16 +128,16 @@ def _peer(params: settings.Train, *options: str):
         process.stdin.close()
 
 
-def _peer_command(params: settings.Train, *options: str) -> list[str]:
+def _peer_command(params: Train, *options: str) -> list[str]:
     return [sys.executable, "-m", "benchmarks.torch_peer", params.model_dump_json(), *options]
 
 
-def _check_alike(params: settings.Train) -> None:
+def _check_alike(params: Train) -> None:
     model = learner(params, dropout=0.0)
     batch = next(feeding.at_random(params))
     # The peer fills in the first streams of all, ours the first of each shard.
     filling, others = np.split(np.arange(params.streams), [len(batch["gap"])])
-    shards = zip(*(np.array_split(streams, fitting.SHARDS) for streams in (filling, others)), strict=True)
+    shards = zip(*(np.array_split(streams, trainer.SHARDS) for streams in (filling, others)), strict=True)
     order = np.concatenate([streams for shard in shards for streams in shard])
     batch |= {name: batch[name][order] for name in ("rows", "reset")}
     ours = float(model.compute_loss(y_pred=model(batch)))
@@ -155,16 +157,16 @@ def _peak() -> float:
     return 2 * SIDE**3 / float(done.stdout) / 1e9
 
 
-def learner(params: settings.Train, dropout: float) -> fitting.Learner:
+def learner(params: Train, dropout: float) -> trainer.TrainingModel:
     """An untrained network with what training adds to it, as the train stage makes them."""
     policy = keras.DTypePolicy("mixed_bfloat16" if params.precision == "bfloat16" else "float32")
     network = bilstm.BiLSTM(params.units, params.trunk, params.head, params.longest_gap, params.pointers, dtype=policy)
-    return fitting.Learner(
+    return trainer.TrainingModel(
         network, params.streams, dropout=dropout, carry=params.carry, last_only=params.targets == "last"
     )
 
 
-def _arithmetic(network: bilstm.BiLSTM, params: settings.Train) -> float:
+def _arithmetic(network: bilstm.BiLSTM, params: Train) -> float:
     # Operations of an update's matrix products, a multiplication and an addition counted apart.
     streams = round(params.infill_share * params.streams)
     going_on, filling_in = params.streams * params.window, streams * params.window

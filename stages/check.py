@@ -1,11 +1,11 @@
 """Check params.yaml before any other stage runs, and before DVC clears away what they made."""
 
-from stages.entry import run
-from stages.music.errors import InputError
-from stages.settings import PARAMS, Settings
+from stages.utils.errors import InputError
+from stages.utils.params import PARAMS, Params
+from stages.utils.runner import run_stage
 
 
-def main(params: Settings) -> None:
+def main(params: Params) -> None:
     """Refuse keys that do not fit together; `run` has checked each by itself."""
     gaps, longest = params.evaluate.gaps, params.train.longest_gap
     if max(gaps, default=0) > longest:
@@ -28,4 +28,4 @@ def main(params: Settings) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

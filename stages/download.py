@@ -14,10 +14,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.entry import run
-from stages.music import archive, corpus
-from stages.music.errors import InputError
-from stages.settings import Settings
+from stages.datasets import archive, catalog, splits
+from stages.utils.errors import InputError
+from stages.utils.params import Params
+from stages.utils.runner import run_stage
 
 DATA = Path("data")
 RAW = DATA / "raw"
@@ -25,9 +25,9 @@ WORK = DATA / ".download"  # on the file system of data/raw, so that the finishe
 MIRROR = "DATASET_MIRROR"
 
 
-def main(params: Settings) -> None:
-    folder = corpus.find(DATA, params.dataset)
-    entry = corpus.read_entry(folder)
+def main(params: Params) -> None:
+    folder = catalog.find_dataset(DATA, params.dataset)
+    entry = catalog.read_record(folder)
     with _workplace() as work:
         if entry:
             _fetch(folder, entry, work)
@@ -49,8 +49,8 @@ def _workplace() -> Iterator[Path]:
         shutil.rmtree(WORK, ignore_errors=True)
 
 
-def _fetch(folder: Path, entry: corpus.DataSet, work: Path) -> None:
-    checksums = corpus.read_checksums(folder)
+def _fetch(folder: Path, entry: catalog.CatalogRecord, work: Path) -> None:
+    checksums = catalog.read_checksums(folder)
     mirror = os.environ.get(MIRROR)
     source = mirror or entry.url or str(folder / str(entry.archive))
     print(f"{entry.title} ({entry.licence}, {entry.homepage}) from {source}", flush=True)
@@ -58,20 +58,20 @@ def _fetch(folder: Path, entry: corpus.DataSet, work: Path) -> None:
     if archive.is_url(source):
         path = work / "archive.zip"
         try:
-            archive.fetch(source, path, limit=entry.unpacked_bytes + 4096 * len(checksums))
+            archive.download(source, path, limit=entry.unpacked_bytes + 4096 * len(checksums))
         except InputError as error:
             raise InputError(
                 f"{error}; set {MIRROR} to another URL or to the path of a copy of the archive, "
                 "or `dataset: etudes` in params.yaml, which needs no network"
             ) from None
     try:
-        archive.unpack(path, work / "raw", checksums, entry.unpacked_bytes, source)
+        archive.extract_archive(path, work / "raw", checksums, entry.unpacked_bytes, source)
     except InputError as error:
         way_out = f"{MIRROR} must name" if mirror else f"try again, or set {MIRROR} to the URL or path of"
         raise InputError(f"{error}; {way_out} an unchanged copy of the archive of {entry.name}") from None
-    original = path.is_file() and corpus.sha256(path) == entry.sha256
+    original = path.is_file() and catalog.sha256(path) == entry.sha256
     print(
-        f"{RAW}: {len(checksums)} files, each as in {folder / corpus.CHECKSUMS}, "
+        f"{RAW}: {len(checksums)} files, each as in {folder / catalog.CHECKSUMS}, "
         f"from {'the original archive' if original else 'another copy of the archive'}"
     )
 
@@ -79,10 +79,10 @@ def _fetch(folder: Path, entry: corpus.DataSet, work: Path) -> None:
 def _copy(folder: Path, work: Path) -> None:
     here, there = RAW.resolve(), folder.resolve()
     if here.is_relative_to(there) or there.is_relative_to(here):
-        raise InputError(f"dataset: {folder} overlaps {RAW}, which is written; {corpus.choices(DATA)}")
-    files = corpus.midi_files(folder)
+        raise InputError(f"dataset: {folder} overlaps {RAW}, which is written; {catalog.dataset_choices(DATA)}")
+    files = splits.midi_files(folder)
     if not files:
-        raise InputError(f"dataset: {folder} has no .mid or .midi files in it; {corpus.choices(DATA)}")
+        raise InputError(f"dataset: {folder} has no .mid or .midi files in it; {catalog.dataset_choices(DATA)}")
     for path in tqdm(files, desc="copying", unit="file"):
         target = work / "raw" / path.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,4 +90,4 @@ def _copy(folder: Path, work: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

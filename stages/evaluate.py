@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.entry import run
-from stages.music.encoding import encode
-from stages.music.errors import InputError
-from stages.music.notes import read_notes, read_pieces
-from stages.music.replacing import replacing
-from stages.settings import Settings
+from stages.representation.grid_encoding import encode
+from stages.representation.note_table import read_notes, read_pieces
+from stages.utils.atomic import atomic_file
+from stages.utils.errors import InputError
+from stages.utils.params import Params
+from stages.utils.runner import run_stage
 
 MODEL, NOTES, LIKELIHOOD = Path("models/bilstm.keras"), Path("data/notes"), Path("reports/likelihood.json")
 
 
-def main(params: Settings) -> None:
+def main(params: Params) -> None:
     """Nats per note of continuing validation and test, of filling in test, and of the unigram floor on test."""
-    from stages.network import bilstm, likelihood
+    from stages.model import likelihood, serialization
 
-    network = bilstm.load(MODEL)
+    network = serialization.load_model(MODEL)
     gaps = sorted(set(params.evaluate.gaps))
     if gaps and gaps[-1] > network.longest_gap:
         raise InputError(
@@ -28,8 +28,8 @@ def main(params: Settings) -> None:
             f" {network.longest_gap} notes (train.longest_gap); leave longer ones out"
         )
     train, validation, test = (_fields(split) for split in ("train", "validation", "test"))
-    of_validation = likelihood.scorer(network)(list(validation.values()), "validation")
-    of_test = likelihood.scorer(network, gaps)(list(test.values()), "test")
+    of_validation = likelihood.make_scorer(network)(list(validation.values()), "validation")
+    of_test = likelihood.make_scorer(network, gaps)(list(test.values()), "test")
 
     report: dict = {"validation": None, "test": None, "unigram": None, "infill": {}}
     if validation:
@@ -41,8 +41,8 @@ def main(params: Settings) -> None:
         )
         report |= {
             "test": of_test.mean(),
-            "unigram": likelihood.per_field(
-                likelihood.unigram(np.concatenate(list(train.values())), np.concatenate(list(test.values())))
+            "unigram": likelihood.name_fields(
+                likelihood.unigram_nll(np.concatenate(list(train.values())), np.concatenate(list(test.values())))
             ),
             "infill": {f"gap_{gap}": of_test.mean(gap) for gap in gaps},
             "test_without_shared_titles": of_test.mean(pieces=new.to_numpy())["total"] if new.any() else None,
@@ -50,7 +50,7 @@ def main(params: Settings) -> None:
             "notes": {"validation": int(of_validation.notes.sum()), "test": int(of_test.notes.sum())},
         }
     LIKELIHOOD.parent.mkdir(exist_ok=True)
-    with replacing(LIKELIHOOD) as part:
+    with atomic_file(LIKELIHOOD) as part:
         part.write_text(json.dumps(_rounded(report), indent=2) + "\n", encoding="utf-8")
 
 
@@ -69,4 +69,4 @@ def _rounded(value):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

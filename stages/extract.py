@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from stages.entry import run
-from stages.music import corpus, notes
-from stages.music.errors import InputError
-from stages.music.reading import read_files
-from stages.music.replacing import replacing
-from stages.settings import Settings
+from stages.datasets import splits
+from stages.midi.midi_pool import read_midi_files
+from stages.representation import note_table
+from stages.utils.atomic import atomic_file
+from stages.utils.errors import InputError
+from stages.utils.params import Params
+from stages.utils.runner import run_stage
 
 RAW = Path("data/raw")
 NOTES = Path("data/notes")
@@ -31,12 +32,12 @@ LARGEST = 1_000_000
 """Cells; longer times, from 100 s, count as this."""
 
 
-def main(params: Settings) -> None:
-    listed = corpus.pieces(RAW, params.extract.validation_share, params.extract.test_share)
-    pieces, unreadable, summaries = [], [], {split: _Summary() for split in corpus.SPLITS}
-    with closing(read_files([RAW / piece.file for piece in listed])) as results, ExitStack() as tables:
+def main(params: Params) -> None:
+    listed = splits.list_pieces(RAW, params.extract.validation_share, params.extract.test_share)
+    pieces, unreadable, summaries = [], [], {split: _Summary() for split in splits.SPLITS}
+    with closing(read_midi_files([RAW / piece.file for piece in listed])) as results, ExitStack() as tables:
         append = {
-            split: tables.enter_context(notes.notes_writer(NOTES / f"{split}.parquet")) for split in corpus.SPLITS
+            split: tables.enter_context(note_table.notes_writer(NOTES / f"{split}.parquet")) for split in splits.SPLITS
         }
         for piece, result in zip(tqdm(listed, "reading MIDI", unit=" files"), results, strict=True):
             if isinstance(result, str):
@@ -50,12 +51,12 @@ def main(params: Settings) -> None:
                 pieces.append({"piece": len(pieces), **asdict(piece), **length})
                 summaries[piece.split].add(result, length["seconds"])
         _accept(pieces, unreadable, params.extract.bad_share)
-    notes.write_pieces(NOTES / "pieces.parquet", {name: [piece[name] for piece in pieces] for name in pieces[0]})
+    note_table.write_pieces(NOTES / "pieces.parquet", {name: [piece[name] for piece in pieces] for name in pieces[0]})
 
     report = {split: summary.report() for split, summary in summaries.items()}
-    report |= {"contract": notes.VERSION, "unreadable": {"count": len(unreadable), "files": unreadable}}
+    report |= {"contract": note_table.SCHEMA_VERSION, "unreadable": {"count": len(unreadable), "files": unreadable}}
     REPORT.parent.mkdir(exist_ok=True)
-    with replacing(REPORT) as part:
+    with atomic_file(REPORT) as part:
         part.write_text(json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -78,13 +79,13 @@ class _Summary:
     def __init__(self) -> None:
         self.pieces, self.seconds = 0, 0.0
         self.counts = {name: np.zeros(0, np.int64) for name in CELLS}
-        self.waiting: list[notes.Columns] = []  # to be counted; many at a time, as every count goes over all cells
+        self.waiting: list[note_table.Columns] = []  # to be counted; many at a time, as every count goes over all cells
 
-    def add(self, columns: notes.Columns, seconds: float) -> None:
+    def add(self, columns: note_table.Columns, seconds: float) -> None:
         self.pieces += 1
         self.seconds += seconds
         self.waiting.append(columns)
-        if sum(len(columns["pitch"]) for columns in self.waiting) >= notes.ROW_GROUP:
+        if sum(len(columns["pitch"]) for columns in self.waiting) >= note_table.ROW_GROUP_SIZE:
             self._count()
 
     def _count(self) -> None:
@@ -109,4 +110,4 @@ class _Summary:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

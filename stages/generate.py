@@ -10,25 +10,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.entry import run
-from stages.music import midi
-from stages.music.encoding import CELL, STEP, decode, encode
-from stages.music.errors import InputError
-from stages.music.notes import arrange, read_notes, read_pieces, write_notes
-from stages.music.renewing import renewing
-from stages.settings import Settings
+from stages.midi import midi_io
+from stages.representation.grid_encoding import FRAME_SECONDS, STEP, decode, encode
+from stages.representation.note_table import read_notes, read_pieces, sort_notes, write_notes
+from stages.utils.atomic import atomic_directory
+from stages.utils.errors import InputError
+from stages.utils.params import Params
+from stages.utils.runner import run_stage
 
 MODEL, REFERENCE = Path("models/bilstm.keras"), Path("data/reference")
 SAMPLES = Path("reports/samples")
 LEAD = 0.5  # seconds of silence before a sample's first note
 
 
-def main(params: Settings) -> None:
+def main(params: Params) -> None:
     """Improvise, go on from prompts, and fill gaps, each beside the true version."""
-    from stages.network import bilstm, sampling
+    from stages.generation import sampler
+    from stages.model import serialization
 
-    network = bilstm.load(MODEL)
-    taste = sampling.Taste(
+    network = serialization.load_model(MODEL)
+    taste = sampler.SamplingConfig(
         params.generate.temperature, params.generate.top_p, params.generate.min_p, params.generate.steadiness
     )
     seed, improvised = params.generate.seed, params.generate.improvisations
@@ -40,9 +41,9 @@ def main(params: Settings) -> None:
     nothing = np.zeros((0, 4), np.int32)
     shown = improvised + len(prompts)
     starts = [nothing] * improvised + [fields for _, fields in prompts] + [nothing] * params.generate.measured
-    played = sampling.continuations(network, starts, notes, seed, taste, "play")
-    played = sampling.revised(network, starts, played, params.generate.revisions, seed, taste, "revise")
-    filled = sampling.fillings(
+    played = sampler.generate_continuations(network, starts, notes, seed, taste, "play")
+    played = sampler.revise(network, starts, played, params.generate.revisions, seed, taste, "revise")
+    filled = sampler.generate_infills(
         network,
         [fields[:prompt_notes] for _, fields in gaps],
         [fields[after:] for _, fields in gaps],
@@ -74,9 +75,9 @@ def main(params: Settings) -> None:
     tables = [decode(nothing).assign(generated=False, piece=np.int32(0))]
     tables += [table.assign(piece=np.int32(number)) for number, (_, table) in enumerate(samples + measured)]
     about = json.dumps([about for about, _ in samples], indent=2, ensure_ascii=False)
-    with renewing(SAMPLES) as folder:
+    with atomic_directory(SAMPLES) as folder:
         for described, table in samples:
-            midi.write_midi(table, folder / f"{described['name']}.mid")
+            midi_io.write_midi(table, folder / f"{described['name']}.mid")
         write_notes(folder / "notes.parquet", pd.concat(tables, ignore_index=True))
         (folder / "samples.json").write_text(about + "\n", encoding="utf-8")
 
@@ -101,7 +102,7 @@ def _excerpts(count: int, notes: int) -> list[tuple[pd.Series, np.ndarray]]:
 
 def _sample(kind: str, number: int, piece: pd.Series | None, past: np.ndarray, new: np.ndarray, future: np.ndarray):
     fields = np.concatenate([past, new, future])
-    table = decode(fields, LEAD - fields[0, STEP] * CELL)
+    table = decode(fields, LEAD - fields[0, STEP] * FRAME_SECONDS)
     first, last = len(past), len(past) + len(new)
     table["generated"] = (table.index >= first) & (table.index < last) & (kind != "original")
     regions = []
@@ -110,7 +111,7 @@ def _sample(kind: str, number: int, piece: pd.Series | None, past: np.ndarray, n
     elif kind in ("filling", "original"):
         regions = [{"kind": "filled", "start": float(table["start"][first]), "end": float(table["start"][last])}]
     # Real music may have one key twice in a cell.
-    table = arrange(table.drop_duplicates(["start", "pitch"]))
+    table = sort_notes(table.drop_duplicates(["start", "pitch"]))
     about = {
         "name": f"{kind}-{number}",
         "kind": kind,
@@ -124,4 +125,4 @@ def _sample(kind: str, number: int, piece: pd.Series | None, past: np.ndarray, n
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

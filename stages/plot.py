@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.entry import run
-from stages.music import corpus
-from stages.music.errors import InputError
-from stages.music.notes import read_notes
-from stages.music.renewing import renewing
-from stages.music.replacing import replacing
+from stages.datasets import catalog
 from stages.report import figures, page
-from stages.settings import Settings
+from stages.representation.note_table import read_notes
+from stages.utils.atomic import atomic_directory, atomic_file
+from stages.utils.errors import InputError
+from stages.utils.params import Params
+from stages.utils.runner import run_stage
 
 REPORTS, DATA = Path("reports"), Path("data")
 SAMPLES, AUDIO = REPORTS / "samples", REPORTS / "audio"
@@ -20,15 +19,15 @@ FIGURES, PAGE = REPORTS / "figures", REPORTS / "index.html"
 NOTEBOOK = Path("benchmarks/results/notebook.json")  # measured on MAESTRO by benchmarks/notebook.py, and committed
 
 
-def main(params: Settings) -> None:
+def main(params: Params) -> None:
     """Write every figure anew, then the page."""
-    data_set = corpus.read_entry(corpus.find(DATA, params.dataset))
+    data_set = catalog.read_record(catalog.find_dataset(DATA, params.dataset))
     comparable = bool(data_set) and data_set.name == "maestro"
     training = _read("training.json")
     loss, distributions = pd.read_csv(REPORTS / "loss.csv"), pd.read_csv(REPORTS / "distributions.csv")
     samples = _samples()
 
-    with renewing(FIGURES) as folder:
+    with atomic_directory(FIGURES) as folder:
         figures.save(figures.loss(loss, training["best_epoch"]), folder / "loss.png", params.plot.dpi)
         figures.save(figures.distributions(distributions), folder / "distributions.png", params.plot.dpi)
         for sample in samples:
@@ -65,7 +64,7 @@ def main(params: Settings) -> None:
             samples=samples,
         )
     )
-    with replacing(PAGE) as part:
+    with atomic_file(PAGE) as part:
         part.write_text(html, encoding="utf-8", newline="\n")
 
 
@@ -91,4 +90,4 @@ def _read(name: str) -> dict:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

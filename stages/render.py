@@ -9,25 +9,26 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.entry import run
-from stages.music import audio, workers
-from stages.music.notes import read_notes
-from stages.music.renewing import renewing
-from stages.settings import Settings
+from stages.audio import synthesizer
+from stages.representation.note_table import read_notes
+from stages.utils import process_pool
+from stages.utils.atomic import atomic_directory
+from stages.utils.params import Params
+from stages.utils.runner import run_stage
 
 SAMPLES = Path("reports/samples")
 AUDIO = Path("reports/audio")
 
 
-def main(params: Settings) -> None:
+def main(params: Params) -> None:
     samples = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
     notes = read_notes(SAMPLES / "notes.parquet")
     rate, loudness = params.render.sample_rate, params.render.loudness
-    pool = workers.pool(min(len(samples), workers.count()) or 1)
-    with renewing(AUDIO) as folder:
+    pool = process_pool.process_pool(min(len(samples), process_pool.cpu_count()) or 1)
+    with atomic_directory(AUDIO) as folder:
         tasks = [
             pool.submit(
-                audio.write_mp3, notes[notes["piece"] == number], folder / f"{sample['name']}.mp3", rate, loudness
+                synthesizer.write_mp3, notes[notes["piece"] == number], folder / f"{sample['name']}.mp3", rate, loudness
             )
             for number, sample in enumerate(samples)
         ]
@@ -41,4 +42,4 @@ def main(params: Settings) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

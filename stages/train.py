@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.entry import run
-from stages.music.encoding import encode
-from stages.music.errors import InputError
-from stages.music.notes import read_notes
-from stages.music.replacing import replacing
-from stages.settings import Settings
+from stages.representation.grid_encoding import encode
+from stages.representation.note_table import read_notes
+from stages.utils.atomic import atomic_file
+from stages.utils.errors import InputError
+from stages.utils.params import Params
+from stages.utils.runner import run_stage
 
 TRAIN, VALIDATION = Path("data/notes/train.parquet"), Path("data/notes/validation.parquet")
 MODEL, SUMMARY, LOSS = Path("models/bilstm.keras"), Path("reports/training.json"), Path("reports/loss.csv")
@@ -21,7 +21,7 @@ CHECKPOINT = Path("models/.checkpoint/training.npz")
 ENVIRONMENT = Path("reports/environment.json")
 
 
-def main(params: Settings) -> None:
+def main(params: Params) -> None:
     """Train and save the weights of the best epoch; go on from a checkpoint that fits."""
     train = [piece for _, piece in read_notes(TRAIN).groupby("piece")]
     validation = [
@@ -34,11 +34,12 @@ def main(params: Settings) -> None:
 
     import keras
 
-    from stages.network import batches, bilstm, fitting, likelihood, runtime
+    from stages.model import bilstm, likelihood, serialization
+    from stages.training import checkpoint, data, determinism, trainer
 
     settings = params.train
-    runtime.make_reproducible(settings.seed)
-    runtime.one_thread_each()
+    determinism.make_reproducible(settings.seed)
+    determinism.single_thread_ops()
     network = bilstm.BiLSTM(
         units=settings.units,
         trunk=settings.trunk,
@@ -47,18 +48,18 @@ def main(params: Settings) -> None:
         pointers=settings.pointers,
         dtype=keras.DTypePolicy("mixed_bfloat16" if settings.precision == "bfloat16" else "float32"),
     )
-    score = likelihood.scorer(network)
-    checkpoint = fitting.Checkpoint(CHECKPOINT, _fingerprint(params))
+    score = likelihood.make_scorer(network)
+    checkpoint = checkpoint.Checkpoint(CHECKPOINT, _fingerprint(params))
     try:
-        progress = fitting.fit(
-            fitting.Learner(
+        progress = trainer.train_model(
+            trainer.TrainingModel(
                 network,
                 settings.streams,
                 dropout=settings.dropout,
                 carry=settings.carry,
                 last_only=settings.targets == "last",
             ),
-            lambda skip: batches.training_batches(
+            lambda skip: data.training_batches(
                 [lambda stretch, piece=piece: encode(piece, stretch) for piece in train],
                 [len(piece) for piece in train],
                 seed=settings.seed,
@@ -71,7 +72,7 @@ def main(params: Settings) -> None:
                 skip=skip,
             ),
             lambda: score(validation).mean() if validation else None,
-            fitting.Schedule(
+            trainer.TrainingConfig(
                 epochs=settings.epochs,
                 steps_per_epoch=settings.steps_per_epoch,
                 learning_rate=settings.learning_rate,
@@ -105,16 +106,16 @@ def main(params: Settings) -> None:
     reports = {
         LOSS: history.to_csv(index=False, float_format="%.6g", lineterminator="\n"),
         SUMMARY: json.dumps(summary, indent=2) + "\n",
-        ENVIRONMENT: json.dumps(runtime.environment(), indent=2) + "\n",
+        ENVIRONMENT: json.dumps(determinism.describe_environment(), indent=2) + "\n",
     }
     for path, text in reports.items():
-        with replacing(path) as part:
+        with atomic_file(path) as part:
             part.write_text(text, encoding="utf-8", newline="\n")
-    bilstm.save(network, MODEL)
+    serialization.save_model(network, MODEL)
     checkpoint.discard()
 
 
-def _fingerprint(params: Settings) -> str:
+def _fingerprint(params: Params) -> str:
     # Settings, data and code: what a checkpoint must have in common with the run that goes on from it.
     code = sorted(
         module.__file__ for name, module in sys.modules.items() if name.startswith("stages.") and module.__file__
@@ -126,4 +127,4 @@ def _fingerprint(params: Settings) -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clones import commit, committed_copy, run, small_clone
+from tests.helpers.dvc_clone import commit, committed_copy, run, small_clone
 
 
 @pytest.fixture(scope="session")

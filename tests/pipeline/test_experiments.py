@@ -1,0 +1,115 @@
+"""Experiments: in the workspace, aside, and as a queued sweep; what each leaves where it was called."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.dvc_clone import commit, committed_copy, fresh_clone, make, run, small_clone
+
+REMARK = "# what somebody thinks of these settings\n"
+
+
+@pytest.fixture(scope="module")
+def repository(rebuilt, tmp_path_factory) -> Path:
+    """A clone with a committed run, and a remark in its params.yaml."""
+    target = committed_copy(rebuilt[0], tmp_path_factory.mktemp("experiments"))
+    with (target / "params.yaml").open("a", encoding="utf-8") as params:
+        params.write(REMARK)
+    commit(target)
+    return target
+
+
+def dvc(*command: str, cwd: Path) -> str:
+    result = run("dvc", *command, cwd=cwd)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def status(repository: Path) -> set[str]:
+    """What git sees as changed or new."""
+    return {line[3:] for line in run("git", "status", "--porcelain", cwd=repository).stdout.splitlines()}
+
+
+def experiments(repository: Path) -> dict[str, dict]:
+    """What `dvc exp show` has of each, by name."""
+    _workspace, head = json.loads(dvc("exp", "show", "--json", cwd=repository))
+    found = [experiment for entry in head["experiments"] or [] for experiment in entry["revs"]]
+    return {experiment["name"]: experiment["data"] for experiment in found}
+
+
+def samples(repository: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (repository / "reports/samples").iterdir()}
+
+
+def setting(experiment: dict, section: str, key: str):
+    return experiment["params"]["params.yaml"]["data"][section][key]
+
+
+def test_in_the_workspace_settings_and_results_are_left_there_to_be_kept_or_not(repository):
+    before, params = samples(repository), (repository / "params.yaml").read_bytes()
+    dvc("exp", "run", "--name", "safer", "--set-param", "generate.temperature=0.7", "compare", cwd=repository)
+    assert status(repository) == {"params.yaml", "dvc.lock", "reports/similarity.json", "reports/distributions.csv"}
+    assert samples(repository) != before
+    assert (repository / "params.yaml").read_text(encoding="utf-8").endswith(REMARK)
+    assert setting(experiments(repository)["safer"], "generate", "temperature") == 0.7
+    assert run("git", "restore", ".", cwd=repository).returncode == 0
+    dvc("checkout", cwd=repository)
+    assert samples(repository) == before and (repository / "params.yaml").read_bytes() == params
+    dvc("exp", "apply", "safer", cwd=repository)  # ... and it is there again, without being run
+    assert samples(repository) != before
+    assert run("git", "restore", ".", cwd=repository).returncode == 0
+    dvc("checkout", cwd=repository)
+
+
+def test_aside_nothing_changes_here(repository):
+    before = samples(repository)
+    dvc("exp", "run", "--temp", "--name", "louder", "--set-param", "render.loudness=-16", "render", cwd=repository)
+    assert status(repository) == set()
+    assert samples(repository) == before
+    assert setting(experiments(repository)["louder"], "render", "loudness") == -16
+
+
+def test_an_ablation_makes_nothing_anew_but_the_model(repository):
+    for train in ("Running stage 'train'", "Stage 'train' is cached"):  # the second takes the place of the first
+        result = make("no-augmentation", repository, "ABLATION_BUDGET=train.epochs=1")
+        assert result.returncode == 0, result.stderr[-3000:]
+        assert train in result.stdout
+        assert result.stdout.count("Running stage") == train.count("Running stage")
+        assert setting(experiments(repository)["no-augmentation"], "train", "transpose") == 0
+        assert status(repository) == set()
+
+
+def test_a_queued_sweep_runs_aside_and_its_best_becomes_a_branch(repository):
+    before = samples(repository)
+    sweep = ["exp", "run", "--queue", "--set-param", "generate.seed=5,6", "compare"]
+    assert dvc(*sweep, cwd=repository).count("Queued experiment") == 2
+    assert status(repository) == set()
+    dvc("exp", "run", "--run-all", cwd=repository)
+    assert status(repository) == set()
+    assert samples(repository) == before
+    found = {setting(data, "generate", "seed"): (name, data) for name, data in experiments(repository).items()}
+    assert {5, 6} <= set(found)
+    reports = {seed: found[seed][1]["metrics"]["reports/similarity.json"]["data"] for seed in (5, 6)}
+    assert reports[5] != reports[6]
+
+    dvc("exp", "branch", found[6][0], "sixth", cwd=repository)
+    assert status(repository) == set()
+    assert run("git", "checkout", "-q", "sixth", cwd=repository).returncode == 0
+    dvc("checkout", cwd=repository)
+    assert json.loads((repository / "reports/similarity.json").read_text(encoding="utf-8")) == reports[6]
+    assert samples(repository) != before
+    assert "up to date" in dvc("status", "compare", cwd=repository)
+    assert status(repository) == set()
+
+
+def test_a_clean_clone_needs_nothing_more_for_a_sweep(tmp_path):
+    """A queue from the download on, where nothing was ever run, pulled or made."""
+    clone = fresh_clone(small_clone(tmp_path / "origin"), tmp_path / "clone")
+    dvc("exp", "run", "--queue", "--set-param", "extract.bad_share=0,0.5", "extract", cwd=clone)
+    dvc("exp", "run", "--run-all", cwd=clone)
+    assert status(clone) == set()
+    assert not (clone / "data/raw").exists() and not (clone / "data/notes").exists()
+    found = experiments(clone).values()
+    assert {setting(data, "extract", "bad_share") for data in found} == {0, 0.5}
+    assert all(data["metrics"]["reports/corpus.json"]["data"]["train"]["pieces"] == 8 for data in found)

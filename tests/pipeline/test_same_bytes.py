@@ -1,0 +1,41 @@
+"""Two runs give the same bytes: every out of every stage, in another place, with other worker counts and hash seeds."""
+
+import yaml
+
+from tests.helpers.dvc_clone import run, small_clone
+from tests.helpers.source_analysis import ROOT
+
+# Outs whose bytes must agree: all of them.
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def test_two_clones_make_the_same(rebuilt, tmp_path):
+    first, _ = rebuilt
+    second = small_clone(tmp_path / "some" / "where else")
+    result = run("dvc", "repro", cwd=second, LOKY_MAX_CPU_COUNT="1", PYTHONHASHSEED="77", TZ="Asia/Tokyo")
+    assert result.returncode == 0, result.stderr[-3000:]
+    lock = yaml.safe_load((second / "dvc.lock").read_text(encoding="utf-8"))
+    assert lock == yaml.safe_load((first / "dvc.lock").read_text(encoding="utf-8"))
+    # The lock has a hash of every out, so nothing was left out of the comparison.
+    for name, stage in STAGES.items():
+        declared = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
+        assert len(lock["stages"][name].get("outs", [])) == len(declared)
+    assert (second / "reports/environment.json").read_bytes() == (first / "reports/environment.json").read_bytes()
+
+
+def test_everything_forced_again_leaves_nothing_to_commit(rebuilt, tmp_path):
+    repository, _ = rebuilt
+
+    def committed() -> str:
+        """What a commit of everything would hold, without making one."""
+        index = {"GIT_INDEX_FILE": str(tmp_path / "index")}
+        assert run("git", "add", "-A", cwd=repository, **index).returncode == 0
+        return run("git", "write-tree", cwd=repository, **index).stdout
+
+    before = committed()
+    lock = (repository / "dvc.lock").read_bytes()
+    result = run("dvc", "repro", "--force", "--no-run-cache", cwd=repository)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout.count("Running stage") == len(STAGES)
+    assert (repository / "dvc.lock").read_bytes() == lock
+    assert committed() == before != ""

@@ -1,0 +1,390 @@
+"""The page: sound structure, nothing of a title taken for markup, and a life in a real browser without a network."""
+
+import re
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+from urllib.request import url2pathname
+
+import pandas as pd
+import pytest
+
+from stages.report import page
+from tests.helpers import sample_reports
+
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Document(HTMLParser):
+    """Every element of a page as (tag, attributes, text); balanced, or AssertionError."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements: list[list] = []
+        self._open: list[int] = []
+        self.feed(text)
+        self.close()
+        assert not self._open, [self.elements[at][0] for at in self._open]
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append([tag, dict(attributes), ""])
+        if tag not in VOID:
+            self._open.append(len(self.elements) - 1)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append([tag, dict(attributes), ""])
+
+    def handle_endtag(self, tag):
+        assert self.elements[self._open.pop()][0] == tag
+
+    def handle_data(self, data):
+        for at in self._open:
+            self.elements[at][2] += data
+
+    def all(self, *tags: str) -> list[list]:
+        return [element for element in self.elements if element[0] in tags]
+
+
+def sample(**changed) -> page.Sample:
+    about = {
+        "name": "improvisation-1",
+        "kind": "improvisation",
+        "title": "",
+        "composer": "",
+        "seconds": 8.0,
+        "regions": [],
+    }
+    return page.Sample(**(about | {"notes": sample_reports.notes()} | changed))
+
+
+def run(**changed) -> page.Run:
+    table = sample_reports.loss()
+    entries = [{name: entry[name] for name in entry if name != "notes"} for entry in sample_reports.samples()]
+    content = {
+        "data_set": "Music & <i>more</i>",
+        "sources": ["Licence <x>", "Someone. A title. 2019."],
+        "comparable": True,
+        "settings": {"train.units": 384},
+        "corpus": sample_reports.corpus(),
+        "training": sample_reports.training(table),
+        "likelihood": sample_reports.likelihood(),
+        "similarity": sample_reports.similarity(),
+        "loss": table,
+        "distributions": sample_reports.distributions(),
+        "samples": [sample(**entry) for entry in entries],
+    }
+    return page.Run(**(content | changed))
+
+
+@pytest.fixture(scope="module")
+def whole() -> Document:
+    return Document(page.render(run()))
+
+
+def test_the_notebook_stands_beside_where_its_music_was_the_same():
+    html = page.render(run(notebook=sample_reports.notebook()))
+    assert '<td class="extra">0.31</td>' in html and "93\u00a0%" in html and "24\u00a0%" in html
+    assert "notebook" not in page.render(run())
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(whole):
+    ids = [attributes["id"] for _, attributes, _ in whole.elements if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    text = page.render(run())
+    targets = re.findall(r'(?:href|xlink:href|aria-labelledby)="#?([\w-]+)"', text) + re.findall(
+        r"url\(#([\w-]+)\)", text
+    )
+    assert {"listen", "run-heading"} <= set(targets) <= set(ids)
+
+
+def test_headings_are_in_order_without_a_gap(whole):
+    levels = [int(tag[1]) for tag, _, _ in whole.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1 and levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_every_picture_has_words_and_every_control_a_name(whole):
+    pictures = [attributes for _, attributes, _ in whole.elements if attributes.get("role") == "img"]
+    assert len(pictures) == 6 + 4  # charts, rolls
+    assert all(len(attributes["aria-label"]) > 30 for attributes in pictures)
+    assert all(attributes.get("aria-hidden") == "true" for _, attributes, _ in whole.all("svg"))
+    names = [attributes["aria-label"] for _, attributes, _ in whole.all("audio")]
+    assert names == ["Improvisation 1", "Continuation 1", "Filling 1", "The original of filling 1"]
+    assert all(
+        text.strip() for _, _, text in whole.all("a", "button", "caption", "th") if "bar" not in _.get("class", "")
+    )
+
+
+def test_titles_are_text_and_never_markup():
+    text = page.render(run())
+    assert "<script>alert" not in text and "<b>Composer" not in text and "<i>more" not in text and "<x>" not in text
+    document = Document(text)
+    assert len(document.all("script")) == 1
+    labels = [text for tag, attributes, text in document.elements if attributes.get("class") == "label"]
+    assert f"A. <b>Composer</b>, {sample_reports.TITLE}" in " ".join(labels)
+
+
+def test_nothing_is_loaded_from_elsewhere(whole):
+    for tag, attributes, _ in whole.elements:
+        for name in ("src", "href", "xlink:href", "srcset", "poster"):
+            address = urlparse(attributes.get(name, ""))
+            assert address.scheme in ("", "data") and not address.netloc, (tag, attributes)
+    style = whole.all("style")[0][2]
+    assert "url(" not in style and "@import" not in style
+
+
+def test_figures_of_the_run_are_on_the_page(whole):
+    text = re.sub("[ \n]+", " ", whole.all("main")[0][2])
+    for shown in (
+        "9.50",
+        "14.50",
+        "≈ 7.94",
+        "≈ 7.42",
+        "12,345",
+        "3 million",
+        "2.0 times the data",
+        "test, gap of 1 note",
+        "3.1\u00a0%",
+    ):
+        assert shown in text, shown
+
+
+def test_reference_points_stand_only_beside_the_data_they_are_of():
+    assert "Music Transformer" not in page.render(run(comparable=False))
+
+
+def test_what_a_run_lacks_is_said_and_breaks_nothing():
+    nothing = {"excerpts": {"notes": 0, "generated": 0, "test": 0, "validation": 0}}
+    absent = {"generated": None, "ceiling": None, "test": None}
+    nothing |= {name: {"mean": absent} for name in ("overlapped_area", "histogram_overlap", "habits", "copied_notes")}
+    table = sample_reports.loss(epochs=1, validation=False)
+    text = page.render(
+        run(
+            likelihood={"validation": None, "test": None, "unigram": None, "infill": {}},
+            similarity=nothing,
+            loss=table,
+            training=sample_reports.training(table),
+            distributions=sample_reports.distributions(()),
+            samples=[],
+            sources=[],
+        )
+    )
+    Document(text)
+    for said in ("no test music", "no samples to compare", "made no samples", "no notes"):
+        assert said in text
+
+
+def test_a_roll_holds_every_note_once_at_its_place():
+    notes = sample_reports.notes()
+    one = sample(notes=notes)
+    scale = page.Scale.of([one])
+    drawn = []
+    for path in one.strokes(scale.high):
+        strokes = re.findall(r"M(\d+) (\d+)h(\d+)", path["d"])
+        drawn += [
+            (int(x) / 100, scale.high - int(row), int(w) / 100, path["generated"], path["opacity"])
+            for x, row, w in strokes
+        ]
+    drawn.sort()
+    for (start, pitch, length, generated, _), note in zip(drawn, notes.itertuples(), strict=True):
+        assert (start, length) == pytest.approx((note.start, note.sustained), abs=0.0051)
+        assert (pitch, generated) == (note.pitch, note.generated)
+    opacities = [float(opacity) for *_, opacity in drawn]
+    assert opacities == sorted(opacities) and len(set(opacities)) == page.SHADES  # the scale grows louder
+
+
+def test_a_filling_and_its_original_share_their_scale():
+    low = sample_reports.notes()
+    high = low.assign(pitch=low["pitch"] + 30, start=low["start"] + 3)
+    about = {"regions": [{"kind": "filled", "start": 1, "end": 2}], "title": "t", "composer": "c"}
+    pair = [
+        sample(name="filling-7", kind="filling", notes=low, **about),
+        sample(name="original-7", kind="original", notes=high, **about),
+        sample(name="filling-8", kind="filling", notes=low, **about),
+    ]
+    rolls = [
+        attributes
+        for _, attributes, _ in Document(page.render(run(samples=pair))).elements
+        if "data-seconds" in attributes
+    ]
+    assert rolls[0]["style"] == rolls[1]["style"] != rolls[2]["style"]
+    assert float(rolls[0]["data-seconds"]) == pytest.approx(11, abs=0.01)
+
+
+# In a real browser, from file://.
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("a run") / "reports"  # a space, as in many people's paths
+    sample_reports.write(folder)
+    (folder / "index.html").write_text(page.render(run()), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs playwright: pip install -r requirements-dev.txt"
+    )
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--mute-audio"]
+    quiet += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=quiet)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium, folder):
+    """Opens the page; what it says on the console and what it asks for must be nothing and its own files."""
+    complaints, requests, contexts = [], [], []
+
+    def at(width: int = 1200, theme: str = "light"):
+        context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        context.on("request", lambda request: requests.append(request.url))
+        tab.goto((folder / "index.html").as_uri())
+        return tab
+
+    yield at
+    for context in contexts:
+        context.close()
+    # Closing a page breaks off the loading of its sound.
+    assert not [complaint for complaint in complaints if not complaint.endswith(".mp3")]
+    assert requests and all(url.startswith(("file://", "data:")) for url in requests), requests
+
+
+LEFT = "parseFloat(document.querySelector('#improvisation-1 .playhead').style.left)"
+TIME = "document.querySelector('#improvisation-1 audio').currentTime"
+
+
+def test_playing_moves_the_playhead_with_the_sound(opened):
+    tab = opened()
+    roll = tab.locator("#improvisation-1 .roll")
+    assert not tab.locator("#improvisation-1 .playhead").is_visible()
+    assert (roll.get_attribute("role"), roll.get_attribute("aria-description")[:10]) == ("slider", "Piano roll")
+    roll.focus()
+    tab.keyboard.press("Space")
+    tab.wait_for_function(f"{TIME} > 0.3 && {LEFT} > 0")
+    early = tab.evaluate(LEFT)
+    tab.wait_for_function(f"{LEFT} > {early} + 2")
+    assert tab.locator("#improvisation-1 .sounding").get_attribute("d")  # the notes that sound are lit
+    tab.keyboard.press("Space")
+    tab.wait_for_function("document.querySelector('#improvisation-1 audio').paused")
+    left, time = tab.evaluate(f"[{LEFT}, {TIME}]")
+    assert left == pytest.approx(100 * time / sample_reports.SECONDS, abs=1)
+    assert float(roll.get_attribute("aria-valuenow")) == pytest.approx(time, abs=0.1)
+
+
+def test_clicking_and_keys_seek(opened):
+    tab = opened()
+    roll = tab.locator("#improvisation-1 .roll")
+    tab.wait_for_function("document.querySelector('#improvisation-1 audio').readyState >= 1")
+    box = roll.bounding_box()
+    roll.click(position={"x": box["width"] / 4, "y": box["height"] / 2})
+    assert tab.evaluate(TIME) == pytest.approx(2, abs=0.05)
+    roll.focus()
+    for key, time in {"ArrowRight": 3, "ArrowLeft": 2, "PageUp": 8, "Home": 0, "End": 8}.items():
+        tab.keyboard.press(key)
+        assert tab.evaluate(TIME) == pytest.approx(time, abs=0.05), key
+    assert tab.evaluate(LEFT) == pytest.approx(100, abs=1)
+
+
+def test_one_sample_plays_at_a_time_and_a_gap_can_be_heard_at_once(opened):
+    tab = opened()
+    tab.locator("#improvisation-1 .roll").focus()
+    tab.keyboard.press("Space")
+    tab.wait_for_function(f"{TIME} > 0")
+    tab.get_by_role("button", name="Play the gap (Filling 1)").click()
+    tab.wait_for_function("!document.querySelector('#filling-1 audio').paused")
+    tab.wait_for_function("(audio => audio.paused && !audio.ended)(document.querySelector('#improvisation-1 audio'))")
+    # The button of a continuation goes to 2 s before the end of its prompt, at 4 s.
+    button = tab.get_by_role("button", name="Play where it sets in (Continuation 1)")
+    assert float(button.get_attribute("data-seek")) == 2
+    button.click()
+    tab.wait_for_function("document.querySelector('#continuation-1 audio').currentTime >= 2")
+    tab.wait_for_function("document.querySelector('#filling-1 audio').paused")
+
+
+def test_every_link_resolves(opened, folder):
+    tab = opened()
+    addresses = tab.evaluate("[...document.querySelectorAll('a[href], audio')].map(e => e.href || e.src)")
+    files = {address for address in addresses if "#" not in address}
+    assert len(files) == 2 * 4
+    for address in files:
+        assert Path(url2pathname(urlparse(address).path)).is_file(), unquote(address)
+    inside = [address.split("#")[1] for address in addresses if "#" in address]
+    assert all(tab.evaluate(f"Boolean(document.getElementById('{name}'))") for name in inside) and len(inside) == 7
+    tab.wait_for_function("[...document.querySelectorAll('audio')].every(audio => audio.duration > 7)")
+
+
+@pytest.mark.parametrize("width", [320, 375, 800])
+def test_no_screen_has_to_be_scrolled_sideways(opened, width):
+    tab = opened(width)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    small = "[...document.querySelectorAll('.chart text')].map(e => e.getBoundingClientRect().height)"
+    assert width < 375 or min(tab.evaluate(small)) > 8  # px; charts stay readable
+
+
+def test_the_keyboard_reaches_everything(opened):
+    tab = opened()
+    where = "e => [e.classList[0] ?? e.tagName, e.closest('.sample')?.id].join(' ').trim()"
+    reached = set()
+    for _ in range(60):
+        tab.keyboard.press("Tab")
+        reached.add(tab.evaluate(f"({where})(document.activeElement)"))
+    for name in ("improvisation-1", "continuation-1", "filling-1", "original-1"):
+        assert {f"roll {name}", f"AUDIO {name}", f"download {name}"} <= reached
+    assert "BUTTON continuation-1" in reached and "SUMMARY" in reached
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours rgb(r, g, b), 1 to 21 (WCAG 2.2, section 1.4.3)."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted([luminance(one), luminance(other)], reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_is_readable_in_light_and_dark(opened, theme):
+    tab = opened(theme=theme)
+    paper = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    for selector in ("body", ".note", ".overline", "th", "main a"):
+        assert contrast(tab.evaluate(f"getComputedStyle(document.querySelector('{selector}')).color"), paper) > 4.5, (
+            selector
+        )
+    tick = tab.evaluate("getComputedStyle(document.querySelector('.chart text')).fill")
+    assert contrast(tick, paper) > 4.5
+    assert (contrast(paper, "rgb(0, 0, 0)") < 2) == (theme == "dark")
+
+
+def test_without_scripts_everything_can_still_be_heard_and_seen(chromium, folder):
+    context = chromium.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto((folder / "index.html").as_uri())
+    assert tab.locator("audio").count() == tab.locator(".roll svg").count() == 4
+    assert not tab.get_by_role("button", name="Play the gap").is_visible()
+    context.close()
+
+
+def test_notes_without_a_regular_index_draw_the_same():
+    # A sample's notes are rows of a larger table and keep their numbers there.
+    notes = sample_reports.notes()
+    moved = notes.set_index(pd.RangeIndex(100, 100 + len(notes)))
+    assert list(sample(notes=moved).strokes(72)) == list(sample(notes=notes).strokes(72))

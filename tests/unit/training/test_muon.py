@@ -1,0 +1,55 @@
+"""The optimizer: gates orthogonal one by one, Adam for what is not hidden to hidden."""
+
+import keras
+import numpy as np
+import pytest
+
+from stages.model.bilstm import BiLSTM
+from stages.training.muon import Muon
+
+
+def singular_values(matrix):
+    return np.linalg.svd(np.asarray(matrix, np.float64), compute_uv=False)
+
+
+@pytest.mark.parametrize("shape, parts", [((8, 32), 4), ((12, 8), 1), ((8, 12), 1)])
+def test_updates_are_orthogonal_gate_by_gate(shape, parts):
+    matrix = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    # One gate with far larger gradients than the others must not drown them.
+    matrix[:, : shape[1] // parts] *= 1000
+    found = np.asarray(Muon(0.01).zeropower_via_newtonschulz5(matrix, 5))
+    assert found.shape == shape and found.dtype == np.float32
+    for part, before in zip(np.split(found, parts, axis=1), np.split(matrix, parts, axis=1), strict=True):
+        # Five iterations take singular values near one, not to it; that is how the method is meant.
+        assert singular_values(part).min() > 0.4 and singular_values(part).max() < 1.4
+        u, _, v = np.linalg.svd(before, full_matrices=False)
+        assert np.sum(part * (u @ v)) / np.linalg.norm(part) / np.linalg.norm(u @ v) > 0.95
+
+
+def test_hidden_to_hidden_by_muon_and_the_rest_by_adam():
+    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
+    optimizer = Muon(0.01)
+    optimizer.build(network.trainable_variables)
+    muon = {
+        "/".join(variable.path.split("/")[-2:])
+        for variable, velocity in zip(network.trainable_variables, optimizer.adam_velocities, strict=True)
+        if velocity is None
+    }
+    assert muon == {
+        "forward/recurrent_kernel",
+        "backward/recurrent_kernel",
+        "from_past/kernel",
+        "from_future/kernel",
+        "to_heads/kernel",
+    }
+
+
+def test_it_minimises():
+    keras.utils.set_random_seed(1)
+    network = keras.Sequential([keras.layers.Dense(8, name="from_past"), keras.layers.Dense(1)])
+    network.compile(Muon(0.02), loss="mse")
+    x = np.random.default_rng(1).normal(size=(64, 8)).astype(np.float32)
+    y = np.tanh(x.sum(axis=1, keepdims=True))
+    before = network.evaluate(x, y, verbose=0)
+    network.fit(x, y, epochs=30, verbose=0)
+    assert network.evaluate(x, y, verbose=0) < before / 5
