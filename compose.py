@@ -1,167 +1,234 @@
-"""Play with a trained model: from nothing, on from a MIDI file, or in a gap of one. `python compose.py --help`"""
+"""Compose with a trained model: improvise, continue a MIDI file, or infill a gap of one. `python compose.py --help`"""
 
+import functools
+import inspect
 import math
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 import pandas as pd
 import typer
 
-from stages.midi import midi_io, tempo_map
-from stages.midi.midi_editor import MidiEditor
-from stages.representation.grid_encoding import FRAME_SECONDS, STEP, decode, encode
-from stages.utils.atomic import atomic_file
-from stages.utils.errors import InputError
+ROOT = Path(__file__).resolve().parent
+# The repository's own modules, also under PYTHONSAFEPATH=1 and whatever PYTHONPATH holds.
+sys.path.insert(0, str(ROOT))
 
-MODEL = Path("models/bilstm.keras")
-RECALL = 1000  # notes of the past that are read before playing on; the network does not remember farther back
-AHEAD = 256  # notes of the future that are read before filling a gap
-DENSEST = 40  # notes a second, so that a piece ends even if it never comes to its last second
-AROUND = 10.0  # s on either side of a gap that tell how many notes it needs
-RATE, LOUDNESS = 44100, -20.0  # of sound: Hz, dB below full scale
+from stages.generation.sampling_config import SamplingConfig  # noqa: E402 - the path has to be set before
+from stages.midi import midi_io  # noqa: E402
+from stages.midi.midi_editor import MidiEditor  # noqa: E402
+from stages.midi.tempo_map import MidiError  # noqa: E402
+from stages.representation.grid_encoding import (  # noqa: E402
+    DURATION,
+    FRAME_SECONDS,
+    STEP,
+    VELOCITY,
+    decode,
+    encode,
+)
+from stages.utils import paths  # noqa: E402
+from stages.utils.atomic import atomic_file  # noqa: E402
+from stages.utils.errors import InputError  # noqa: E402
+
+PAST_NOTES = 1000
+"""Notes before the new ones that the network reads; it does not remember farther back."""
+
+FUTURE_NOTES = 256
+"""Notes after a gap that the network reads."""
+
+MAX_NOTES_PER_SECOND = 40
+"""Density at which a continuation ends, even if it never comes to its last second."""
+
+DENSITY_WINDOW = 10.0
+"""Seconds on either side of a gap whose density tells how many notes the gap needs."""
+
+SAMPLE_RATE, LOUDNESS_DBFS = 44100, -20.0
+
+TRACK_NAME = "played by compose.py"
 
 app = typer.Typer(
-    help="Piano music by a bidirectional LSTM: from nothing, on from your MIDI file, or in a gap of it.",
+    help="Compose piano music with a bidirectional LSTM: improvise, continue your MIDI file, or infill a gap of it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-Input = Annotated[Path, typer.Argument(metavar="IN.mid", help="Any MIDI file; all its tracks but drums are read.")]
 
-
-def _number(value: float) -> float:
-    if not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no number")
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
     return value
 
 
-Seconds = Annotated[float, typer.Option(min=1, max=3600, callback=_number, help="How long to play.")]
-Takes = Annotated[int, typer.Option(min=1, max=64, help="How many versions, each in a file of its own.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed plays the same notes.")]
-Temperature = Annotated[float, typer.Option(min=0.05, max=3, callback=_number, help="Below 1 safer, above 1 bolder.")]
-TopP = Annotated[
-    float,
-    typer.Option("--top-p", min=0.05, max=1, callback=_number, help="Share of probability that choices come from."),
-]
-MinP = Annotated[
-    float,
+Input = Annotated[Path, typer.Argument(metavar="IN.mid", help="A MIDI file; all its tracks but drums are read.")]
+Seconds = Annotated[float, typer.Option(min=1, max=3600, callback=_finite, help="Length of the new music.")]
+GapStart = Annotated[float, typer.Option("--from", min=0, callback=_finite, help="Start of the gap in seconds.")]
+GapEnd = Annotated[float, typer.Option("--to", min=0, callback=_finite, help="End of the gap in seconds.")]
+NoteCount = Annotated[
+    int | None,
     typer.Option(
-        "--min-p",
-        min=0,
-        max=0.5,
-        callback=_number,
-        help="Least share of the likeliest key that a key needs.",
+        "--notes",
+        min=1,
+        max=1000,
+        help="Number of new notes. Default: as many as in the gap, else as dense as around.",
     ),
 ]
-Audio = Annotated[bool, typer.Option("--audio", help="Write an MP3 beside each MIDI file.")]
-Output = Annotated[Path | None, typer.Option("--out", help="File to write. Default: named after and beside the input.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite files.")]
-Model = Annotated[Path, typer.Option(help="A trained model.")]
 
 
-@app.command()
-def improvise(
-    seconds: Seconds = 30,
-    takes: Takes = 1,
-    seed: Seed = 1,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 0.98,
-    min_p: MinP = 0.05,
-    audio: Audio = False,
-    out: Annotated[Path, typer.Option(help="File to write.")] = Path("improvisation.mid"),
-    force: Force = False,
-    model: Model = MODEL,
-) -> None:
-    """Play from nothing."""
-    targets = _targets(out, takes, audio, force)
-    played = _continue([np.zeros((0, 4), np.int32)] * takes, seconds, seed, (temperature, top_p, min_p), model)
-    for target, fields in zip(targets, played, strict=True):
-        notes = decode(fields, -fields[0, STEP] * FRAME_SECONDS if len(fields) else 0)
+@dataclass(frozen=True)
+class Options:
+    """The options of every command."""
+
+    takes: Annotated[int, typer.Option(min=1, max=64, help="Number of versions, each in a file of its own.")] = 1
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same notes.")] = 1
+    temperature: Annotated[
+        float, typer.Option(min=0.05, max=3, callback=_finite, help="Below 1 safer, above 1 more surprising.")
+    ] = 1.0
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            min=0.05,
+            max=1,
+            callback=_finite,
+            help="Probability mass of the likeliest pitches, durations and velocities to keep. Default: params.yaml.",
+        ),
+    ] = None
+    min_p: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.5,
+            callback=_finite,
+            help="Leave out pitches of less than this fraction of the highest probability. Default: params.yaml.",
+        ),
+    ] = None
+    audio: Annotated[bool, typer.Option("--audio", help="Also write an MP3 file next to each MIDI file.")] = False
+    out: Annotated[
+        Path | None,
+        typer.Option(help="MIDI file to write. Default: improvisation.mid, or next to the input and named after it."),
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files.")] = False
+    model: Annotated[Path, typer.Option(help="The trained model.")] = paths.MODEL
+
+
+def _command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command whose last parameter is `options`; on the command line it is the fields of `Options`."""
+
+    def register(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            shared = {field.name: values.pop(field.name) for field in fields(Options)}
+            command(**values, options=Options(**shared))
+
+        # Typer takes options from the signature and the annotations.
+        own = [value for value in inspect.signature(command).parameters.values() if value.name != "options"]
+        parameters = [*own, *inspect.signature(Options).parameters.values()]
+        signature = inspect.Signature([value.replace(kind=inspect.Parameter.KEYWORD_ONLY) for value in parameters])
+        hints = get_type_hints(command, include_extras=True) | get_type_hints(Options, include_extras=True)
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter: hints[parameter] for parameter in signature.parameters}
+        return app.command(name)(run)
+
+    return register
+
+
+@_command("improvise")
+def improvise(seconds: Seconds = 30, *, options: Options) -> None:
+    """Compose a piece from nothing."""
+    targets = _targets(options.out or Path("improvisation.mid"), options)
+    improvisations = _generate_continuations(np.zeros((0, 4), np.int32), seconds, options)
+    for target, notes_on_grid in zip(targets, improvisations, strict=True):
+        first_onset = notes_on_grid[0, STEP] * FRAME_SECONDS if len(notes_on_grid) else 0
+        notes = decode(notes_on_grid, -first_onset)
         with atomic_file(target) as part:
             midi_io.write_midi(notes, part)
-        _tell(target, notes, audio)
+        _report(target, notes, options)
 
 
-@app.command("continue")
-def continue_(
-    file: Input,
-    seconds: Seconds = 30,
-    takes: Takes = 1,
-    seed: Seed = 1,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 0.98,
-    min_p: MinP = 0.05,
-    audio: Audio = False,
-    out: Output = None,
-    force: Force = False,
-    model: Model = MODEL,
-) -> None:
-    """Play on from the last note of a file, for so many seconds. The file's own notes stay as they are."""
+@_command("continue")
+def continue_(file: Input, seconds: Seconds = 30, *, options: Options) -> None:
+    """Continue a file after the onset of its last note. The notes of the file stay as they are."""
     data, notes = _read(file)
-    targets = _targets(out or file.with_name(f"{file.stem}-continued.mid"), takes, audio, force)
-    past, last = encode(notes)[-RECALL:], float(notes["start"].iloc[-1])
-    played = _continue([past] * takes, seconds, seed, (temperature, top_p, min_p), model)
-    for target, fields in zip(targets, played, strict=True):
-        _write(data, decode(fields, _on_grid(last)), target, audio)
+    targets = _targets(options.out or file.with_name(f"{file.stem}-continued.mid"), options)
+    last_onset = _on_grid(notes["start"].iloc[-1])
+    continuations = _generate_continuations(encode(notes)[-PAST_NOTES:], seconds, options)
+    for target, notes_on_grid in zip(targets, continuations, strict=True):
+        _write_edited(MidiEditor(data), decode(notes_on_grid, last_onset), target, options)
 
 
-@app.command()
-def fill(
-    file: Input,
-    start: Annotated[float, typer.Option("--from", min=0, callback=_number, help="Where the gap begins, in seconds.")],
-    end: Annotated[float, typer.Option("--to", min=0, callback=_number, help="Where it ends.")],
-    notes: Annotated[int | None, typer.Option(min=1, max=1000, help="How many. Default: as dense as before.")] = None,
-    takes: Takes = 1,
-    seed: Seed = 1,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 0.98,
-    min_p: MinP = 0.05,
-    audio: Audio = False,
-    out: Output = None,
-    force: Force = False,
-    model: Model = MODEL,
-) -> None:
-    """Play new notes between two moments of a file, which lead from what is before to what comes after.
+@_command("infill")
+def infill(file: Input, start: GapStart, end: GapEnd, notes: NoteCount = None, *, options: Options) -> None:
+    """Replace the notes of a file that begin in a gap by new ones, which lead from the music before to that after.
 
-    Notes that begin in between are replaced; all others stay as they are.
+    All other notes stay as they are.
     """
     data, table = _read(file)
+    onset = table["start"].to_numpy()
     if not start < end:
         raise InputError(f"--from {start:g} --to {end:g}: the gap must end after it begins")
-    onset = table["start"].to_numpy()
     if end > onset[-1] or start <= onset[0]:
         raise InputError(
             f"{file}: a gap needs notes before and after it; here the first begins at {onset[0]:.2f} s and the last at"
-            f" {onset[-1]:.2f} s (to go on after the last, use `continue`)"
+            f" {onset[-1]:.2f} s (to add notes after the last, use `continue`)"
         )
-    targets = _targets(out or file.with_name(f"{file.stem}-filled.mid"), takes, audio, force)
-    before, after = table[onset < start], table[onset >= end]
-    count = notes or _density(onset, start, end)
+    targets = _targets(options.out or file.with_name(f"{file.stem}-infilled.mid"), options)
+    infills = _generate_infills(table, start, end, notes or _note_count(onset, start, end), options)
+    last_onset = _on_grid(onset[onset < start][-1])
+    for target, notes_on_grid in zip(targets, infills, strict=True):
+        editor = MidiEditor(data)
+        editor.remove(start, end)
+        _write_edited(editor, decode(notes_on_grid, last_onset), target, options)
 
-    from stages.generation import sampler
-    from stages.model import serialization
 
-    network = serialization.load_model(model)
-    past, future = encode(before)[-RECALL:], encode(after)[:AHEAD]
-    last = _on_grid(before["start"].iloc[-1])
-    played = sampler.generate_infills(
-        network,
-        [past] * takes,
-        [future] * takes,
-        count,
-        [max(1, round((after["start"].iloc[0] - last) / FRAME_SECONDS))] * takes,
-        seed,
-        _taste(temperature, top_p, min_p),
-        "play",
-        leads=[max(0, _cells_to(start - last))] * takes,
-        ends=[max(1, _cells_to(end - last))] * takes,
+def _generate_continuations(prompt: np.ndarray, seconds: float, options: Options) -> list[np.ndarray]:
+    config = _sampling_config(options)
+    from stages.generation.continuation import ContinuationRequest, generate_continuations
+    from stages.model.serialization import load_model
+
+    network = load_model(options.model)
+    request = ContinuationRequest(
+        prompts=[prompt] * options.takes,
+        num_notes=round(seconds * MAX_NOTES_PER_SECOND),
+        max_frames=round(seconds / FRAME_SECONDS),
     )
-    for target, fields in zip(targets, played, strict=True):
-        _write(data, decode(fields, last), target, audio, (start, end))
+    return generate_continuations(network, request, options.seed, config, "sampling")
+
+
+def _generate_infills(notes: pd.DataFrame, start: float, end: float, count: int, options: Options) -> list[np.ndarray]:
+    config = _sampling_config(options)
+    from stages.generation.infill import Gap, InfillRequest, generate_infills
+    from stages.model.serialization import load_model
+
+    network = load_model(options.model)
+    before, after = notes[notes["start"] < start], notes[notes["start"] >= end]
+    last_onset = _on_grid(before["start"].iloc[-1])
+    gap = Gap(
+        past=encode(before)[-PAST_NOTES:],
+        future=encode(after)[:FUTURE_NOTES],
+        frames_to_future=max(1, round((after["start"].iloc[0] - last_onset) / FRAME_SECONDS)),
+        first_frame=max(0, _first_frame(start - last_onset)),
+        end_frame=max(1, _first_frame(end - last_onset)),
+    )
+    return generate_infills(network, InfillRequest([gap] * options.takes, count), options.seed, config, "sampling")
+
+
+def _sampling_config(options: Options) -> SamplingConfig:
+    # Sampling is as in the committed run; docs/experiments.md found it to give the music most similar to real music.
+    from stages.params.generate import GenerateParams
+    from stages.utils.params_file import read_sections
+
+    default: GenerateParams = read_sections(ROOT / "params.yaml", generate=GenerateParams)["generate"]
+    step, pitch, duration, velocity = (options.temperature * value for value in default.temperature)
+    top_p, min_p = default.top_p, default.min_p
+    if options.top_p is not None:
+        top_p = (top_p[STEP], options.top_p, options.top_p, options.top_p)
+    if options.min_p is not None:
+        min_p = (min_p[STEP], options.min_p, min_p[DURATION], min_p[VELOCITY])
+    return SamplingConfig((step, pitch, duration, velocity), top_p, min_p, default.tempo_bias)
 
 
 def _read(file: Path) -> tuple[bytes, pd.DataFrame]:
@@ -171,78 +238,65 @@ def _read(file: Path) -> tuple[bytes, pd.DataFrame]:
         raise InputError(f"{file}: {error.strerror}") from None
     try:
         notes = midi_io.read_midi(data)
-        MidiEditor(data)  # pickier than reading; what it will not take should be said before anything is played
-    except tempo_map.MidiError as error:
+        MidiEditor(data)  # refuses files that read_midi accepts; better before the notes are generated than after
+    except MidiError as error:
         raise InputError(f"{file}: {error}") from None
     return data, notes
 
 
-def _targets(path: Path, takes: int, audio: bool, force: bool) -> list[Path]:
-    # One file a take; refused before any work is done if something would be overwritten.
-    if audio and path.suffix == ".mp3":
-        raise InputError(f"{path}: --out names the MIDI file; its sound goes to a .mp3 beside it")
-    paths = [path if takes == 1 else path.with_name(f"{path.stem}-{take}{path.suffix}") for take in range(1, takes + 1)]
+def _targets(path: Path, options: Options) -> list[Path]:
+    # One file a take. Refused before any work is done if something would be overwritten.
+    if options.audio and path.suffix == ".mp3":
+        raise InputError(f"{path}: --out names the MIDI file; the sound goes to a .mp3 file next to it")
+    targets = list(_numbered(path, options.takes))
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such folder")
-    for target in [*paths, *(path.with_suffix(".mp3") for path in paths if audio)]:
+    for target in [*targets, *(target.with_suffix(".mp3") for target in targets if options.audio)]:
         if target.is_dir():
             raise InputError(f"{target}: is a folder; --out names a file in it")
-        if target.exists() and not force:
+        if target.exists() and not options.force:
             raise InputError(f"{target}: exists already; --force overwrites it, --out names another file")
-    return paths
+    return targets
 
 
-def _continue(pasts, seconds, seed, taste, model) -> list[np.ndarray]:
-    from stages.generation import sampler
-    from stages.model import serialization
-
-    network, taste = serialization.load_model(model), _taste(*taste)
-    cells = round(seconds / FRAME_SECONDS)
-    return sampler.generate_continuations(network, pasts, round(seconds * DENSEST), seed, taste, "play", cells)
+def _numbered(path: Path, takes: int) -> Iterator[Path]:
+    for take in range(1, takes + 1):
+        yield path if takes == 1 else path.with_name(f"{path.stem}-{take}{path.suffix}")
 
 
-def _taste(temperature: float, top_p: float, min_p: float):
-    from stages.generation.sampler import SamplingConfig
-
-    # The rhythm somewhat safer, no stray keys, a steady tempo: what docs/experiments.md found nearest to real music.
-    return SamplingConfig((0.95 * temperature, *(temperature,) * 3), (1.0, *(top_p,) * 3), (0.0, min_p, 0.0, 0.0), 1.5)
-
-
-def _density(onset: np.ndarray, start: float, end: float) -> int:
-    # As many notes as there were, or else as many as the music around the gap has in that time.
-    there = int(((onset >= start) & (onset < end)).sum())
-    if there:
-        return there
-    around = (onset >= start - AROUND) & (onset < end + AROUND)
-    return max(1, round(around.sum() * (end - start) / (2 * AROUND)))
+def _note_count(onset: np.ndarray, start: float, end: float) -> int:
+    # As many notes as the gap had, or else as many as the music around it has in that time.
+    replaced = int(((onset >= start) & (onset < end)).sum())
+    if replaced:
+        return replaced
+    around = (onset >= start - DENSITY_WINDOW) & (onset < end + DENSITY_WINDOW)
+    return max(1, round(around.sum() * (end - start) / (2 * DENSITY_WINDOW)))
 
 
-def _cells_to(seconds: float) -> int:
-    # The first cell that does not begin earlier, whatever the last digits of a sum say.
+def _first_frame(seconds: float) -> int:
+    # The first frame that does not begin earlier, whatever rounding errors the seconds have.
     return math.ceil(round(seconds / FRAME_SECONDS, 6))
 
 
 def _on_grid(seconds: float) -> float:
-    # New notes are counted from where the last one lies on the network's grid, not from where it was played.
+    # New notes are counted from the frame of the last onset, as the network does, not from its exact time.
     return round(seconds / FRAME_SECONDS) * FRAME_SECONDS
 
 
-def _write(data: bytes, new: pd.DataFrame, target: Path, audio: bool, gap: tuple[float, float] | None = None) -> None:
-    edit = MidiEditor(data)
-    if gap:
-        edit.remove(*gap)
-    edit.add(new, "played by compose.py")
-    edit.write(target)
-    _tell(target, midi_io.read_midi(target.read_bytes()), audio)
+def _write_edited(editor: MidiEditor, new_notes: pd.DataFrame, target: Path, options: Options) -> None:
+    editor.add(new_notes, TRACK_NAME)
+    editor.write(target)
+    _report(target, midi_io.read_midi(target.read_bytes()), options)
 
 
-def _tell(target: Path, notes: pd.DataFrame, audio: bool) -> None:
+def _report(target: Path, notes: pd.DataFrame, options: Options) -> None:
+    # Prints what was written, and writes the sound if it is asked for.
     print(target)
-    if audio:
+    if options.audio:
         from stages.audio.synthesizer import write_mp3
 
         sound = target.with_suffix(".mp3")
-        write_mp3(notes, sound, RATE, LOUDNESS)
+        write_mp3(notes, sound, SAMPLE_RATE, LOUDNESS_DBFS)
         print(sound)
 
 

@@ -1,29 +1,67 @@
-"""Check params.yaml before any other stage runs, and before DVC clears away what they made."""
+"""Check all of params.yaml before any other stage runs, and before DVC clears what they made."""
 
+from stages.params.dataset import DatasetName
+from stages.params.evaluate import EvaluateParams
+from stages.params.excerpt import ExcerptParams
+from stages.params.extract import ExtractParams
+from stages.params.generate import GenerateParams
+from stages.params.plot import PlotParams
+from stages.params.render import RenderParams
+from stages.params.train import TrainParams
 from stages.utils.errors import InputError
-from stages.utils.params import PARAMS, Params
+from stages.utils.params_file import PARAMS, Section
 from stages.utils.runner import run_stage
+from stages.utils.yaml_io import read_yaml
 
 
-def main(params: Params) -> None:
-    """Refuse keys that do not fit together; `run` has checked each by itself."""
-    gaps, longest = params.evaluate.gaps, params.train.longest_gap
-    if max(gaps, default=0) > longest:
+class Params(Section):
+    """All of params.yaml; one attribute a section, in the order of the file."""
+
+    dataset: DatasetName
+    extract: ExtractParams
+    excerpt: ExcerptParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    generate: GenerateParams
+    render: RenderParams
+    plot: PlotParams
+
+
+def main() -> None:
+    """Check every section by itself, then the keys of different sections against one another."""
+    check_consistency(read_yaml(PARAMS, Params))
+
+
+def check_consistency(params: Params) -> None:
+    """Refuse settings of different sections that contradict one another.
+
+    Raises:
+        InputError: an infill gap is longer than the network is trained for, or excerpts are too short for prompts.
+    """
+    _check_gaps(params.evaluate, params.train)
+    _check_prompts(params.generate, params.excerpt)
+
+
+def _check_gaps(evaluate: EvaluateParams, train: TrainParams) -> None:
+    if max(evaluate.infill_gaps, default=0) > train.max_gap_notes:
         raise InputError(
-            f"{PARAMS}: evaluate.gaps = {gaps}: the network learns gaps of at most train.longest_gap = {longest} notes;"
-            " leave longer ones out, or raise train.longest_gap"
+            f"{PARAMS}: evaluate.infill_gaps = {evaluate.infill_gaps}: the network is trained for gaps of at most"
+            f" train.max_gap_notes = {train.max_gap_notes} notes; leave longer ones out, or raise train.max_gap_notes"
         )
-    taken, prompt, gap = params.reference.notes, params.generate.prompt_notes, params.generate.gap_notes
-    if params.generate.continuations and prompt >= taken:
+
+
+def _check_prompts(generate: GenerateParams, excerpt: ExcerptParams) -> None:
+    prompt, gap, length = generate.prompt_notes, generate.gap_notes, excerpt.excerpt_notes
+    if generate.continuations and prompt >= length:
         raise InputError(
-            f"{PARAMS}: generate.prompt_notes = {prompt}: prompts are taken out of stretches of reference.notes ="
-            f" {taken} notes, which must be longer; lower it, or raise reference.notes"
+            f"{PARAMS}: generate.prompt_notes = {prompt}: prompts are taken from excerpts of excerpt.excerpt_notes ="
+            f" {length} notes, which must be longer; lower it, or raise excerpt.excerpt_notes"
         )
-    if params.generate.fillings and 2 * prompt + gap >= taken:
+    if generate.infills and 2 * prompt + gap >= length:
         raise InputError(
-            f"{PARAMS}: generate.prompt_notes = {prompt}: it and generate.gap_notes = {gap} ask for {2 * prompt + gap}"
-            f" notes around a gap, out of stretches of reference.notes = {taken}, which must be longer; lower one of"
-            " them, or raise reference.notes"
+            f"{PARAMS}: generate.prompt_notes = {prompt}: with generate.gap_notes = {gap}, infills need"
+            f" {2 * prompt + gap} notes of excerpts of excerpt.excerpt_notes = {length}, which must be longer; lower"
+            " one of the first two, or raise the last"
         )
 
 

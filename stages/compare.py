@@ -1,87 +1,118 @@
-"""How close the samples come to real music.
+"""Compare the samples with real music: reports/samples and data/excerpts -> reports.
 
-Reads reports/samples/samples.json and notes.parquet, and data/reference. Of the samples only generated notes count, not
-prompts and what stands around a gap; improvisations of which no file was made count too.
+Of the samples, only generated notes count: not prompts, and not the music around an infill. Improvisations that were
+made for the metrics alone count too. stages/metrics/comparison.py says what each measure means. Writes
 
-Writes
-- reports/similarity.json: overlap of generated with test music and its ceiling, habits such as repeating notes, and
-  runs copied from train, each beside the same figure for real excerpts of the same length. stages/metrics/comparison.py
-  and statistics.py say what each figure means. A figure for which there is too little music is null.
-- reports/distributions.csv: shares of notes by pitch, step, duration and velocity, generated, test and validation.
+- overlap.json, the DVC metrics: `overlap` of generated with test music (mean overlapped area), the `ceiling` that
+  validation music reaches, and `copied`, the notes of the longest run that is also found in train (mean over excerpts);
+  null where there is too little music;
+- overlap.csv: overlap with test music for each feature, of generated and of real (validation) music;
+- descriptors.csv: descriptors of generated and of real (test) excerpts, such as repeated notes and copied runs;
+- distributions.csv: histograms of pitch, step, duration and velocity of generated, test and validation music.
 """
 
-import json
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 from tqdm import tqdm
 
-from stages.metrics import comparison, copying, note_features
+from stages.metrics import comparison, copying
+from stages.metrics.comparison import MAX_REFERENCE_EXCERPTS, Excerpts, cut_excerpts
+from stages.metrics.note_features import add_features, feature_distributions
 from stages.representation.note_table import read_notes
-from stages.utils.atomic import atomic_file
-from stages.utils.params import Params
+from stages.samples.sample_set import read_samples
+from stages.utils import paths
+from stages.utils.csv_io import write_csv
+from stages.utils.json_io import DIGITS, write_json
 from stages.utils.runner import run_stage
 
-REFERENCE = Path("data/reference")
-SAMPLES = Path("reports/samples")
-SIMILARITY = Path("reports/similarity.json")
-DISTRIBUTIONS = Path("reports/distributions.csv")
+OVERLAP = paths.REPORTS / "overlap.json"
+OVERLAP_TABLE = paths.REPORTS / "overlap.csv"
+DESCRIPTORS = paths.REPORTS / "descriptors.csv"
+DISTRIBUTIONS = paths.REPORTS / "distributions.csv"
 
 
-def main(params: Params) -> None:
-    with tqdm(total=5, desc="compare", unit="step") as bar:
-        played, filled = _generated()
-        test, validation = (
-            note_features.add_features(read_notes(REFERENCE / f"{split}.parquet")) for split in ("test", "validation")
-        )
-        sources = {"generated": pd.concat([played, filled]), "test": test, "validation": validation}
-        with atomic_file(DISTRIBUTIONS) as part:
-            note_features.feature_distributions(sources).to_csv(
-                part, index=False, float_format="%.6g", lineterminator="\n"
-            )
-        bar.update()
-
-        # A filling is too short to be compared with the rest; it is measured by fillings alone if there is no rest.
-        played, filled = (played, filled) if len(played) else (filled, filled)
-        length = comparison.excerpt_length(_sizes(played), _sizes(test))
-        generated, real, known = (comparison.cut_excerpts(music, length) for music in (played, test, validation))
-        fillings = [comparison.cut_excerpts(filling, len(filling)) for _, filling in filled.groupby("piece")]
-        report = {
-            "excerpts": {"notes": length, "generated": len(generated), "test": len(real), "validation": len(known)}
-        }
-        bar.update()
-        report |= comparison.overlaps(
-            generated, known, comparison.cut_excerpts(test, length, comparison.MAX_REFERENCE_EXCERPTS)
-        )
-        bar.update()
-        report["habits"] = comparison.compare_descriptors(generated, real, fillings)
-        bar.update()
-        train = copying.read_pitch_sequences(REFERENCE / "melodies.parquet")
-        report["copied_notes"] = comparison.copied_runs(generated, real, fillings, train)
-        with atomic_file(SIMILARITY) as part:
-            part.write_text(json.dumps(_rounded(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        bar.update()
+@dataclass(frozen=True)
+class _ExcerptSets:
+    length: int  # notes of an excerpt
+    generated: Excerpts
+    infills: list[Excerpts]  # shorter than the others
+    test: Excerpts
+    validation: Excerpts
+    reference: Excerpts  # the test excerpts that overlap is measured against
 
 
-def _generated() -> tuple[pd.DataFrame, pd.DataFrame]:
-    # The generated notes of improvisations and continuations, and those of fillings, described where they stand.
-    about = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
-    notes = note_features.add_features(read_notes(SAMPLES / "notes.parquet"))
+def main() -> None:
+    """Write the reports on overlap, descriptors and distributions."""
+    generated, infills = _read_generated()
+    test = add_features(read_notes(paths.EXCERPTS / "test.parquet"))
+    validation = add_features(read_notes(paths.EXCERPTS / "validation.parquet"))
+    train = copying.read_pitch_sequences(paths.EXCERPTS / "pitch_sequences.parquet")
+    with tqdm(total=4, desc="compare", unit="table") as bar:
+        sources = {"generated": pd.concat([generated, infills]), "test": test, "validation": validation}
+        write_csv(DISTRIBUTIONS, feature_distributions(sources))
+        bar.update()
+        sets = _cut(generated, infills, test, validation)
+        overlap = comparison.overlap_table(sets.generated, sets.validation, sets.reference)
+        bar.update()
+        descriptors = comparison.descriptor_table(sets.generated, sets.test, sets.infills)
+        bar.update()
+        copied_runs = comparison.copied_run_table(sets.generated, sets.test, sets.infills, train)
+        bar.update()
+    write_csv(OVERLAP_TABLE, overlap.round({"value": DIGITS}))
+    descriptors = pd.concat([descriptors, copied_runs, _set_sizes(sets)])
+    write_csv(DESCRIPTORS, descriptors.round({"value": DIGITS}))
+    write_json(OVERLAP, _metrics(overlap, copied_runs))
+
+
+def _read_generated() -> tuple[pd.DataFrame, pd.DataFrame]:
+    # The generated notes of improvisations and continuations, and those of infills. Features are computed before the
+    # other notes are dropped, since those sound along with them.
+    samples, notes = read_samples(paths.SAMPLES)
+    notes = add_features(notes)
     notes = notes[notes["generated"]]
-    filled = notes["piece"].isin([piece for piece, sample in enumerate(about) if sample["kind"] == "filling"])
-    return notes[~filled], notes[filled]
+    is_infill = notes["piece"].isin([piece for piece, sample in enumerate(samples) if sample.kind == "infill"])
+    return notes[~is_infill], notes[is_infill]
 
 
-def _sizes(music: pd.DataFrame) -> list[int]:
+def _cut(generated: pd.DataFrame, infills: pd.DataFrame, test: pd.DataFrame, validation: pd.DataFrame) -> _ExcerptSets:
+    # Infills are shorter than other samples. Only if there are no others do they set the length of an excerpt.
+    if generated.empty:
+        generated = infills
+    length = comparison.excerpt_length(_notes_per_piece(generated), _notes_per_piece(test))
+    return _ExcerptSets(
+        length=length,
+        generated=cut_excerpts(generated, length),
+        infills=[cut_excerpts(infill, len(infill)) for _, infill in infills.groupby("piece")],
+        test=cut_excerpts(test, length),
+        validation=cut_excerpts(validation, length),
+        reference=cut_excerpts(test, length, MAX_REFERENCE_EXCERPTS),
+    )
+
+
+def _notes_per_piece(music: pd.DataFrame) -> list[int]:
     return music.groupby("piece").size().tolist()
 
 
-def _rounded(value: Any) -> Any:
-    # Four digits are more than the figures' own spread, and few enough to be the same on every machine.
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return value if value is None else round(float(value), 4) if isinstance(value, float) else int(value)
+def _set_sizes(sets: _ExcerptSets) -> pd.DataFrame:
+    rows = [
+        ("excerpt_notes", "generated", sets.length),
+        ("excerpt_notes", "real", sets.length),
+        ("excerpts", "generated", len(sets.generated)),
+        ("excerpts", "real", len(sets.test)),
+    ]
+    return pd.DataFrame(rows, columns=["descriptor", "source", "value"])
+
+
+def _metrics(overlap: pd.DataFrame, copied_runs: pd.DataFrame) -> dict[str, float | None]:
+    overlaps = overlap.set_index(["measure", "feature", "source"])["value"]
+    runs = copied_runs.set_index(["descriptor", "source"])["value"]
+    values = {
+        "overlap": overlaps["overlapped_area", "mean", "generated"],
+        "ceiling": overlaps["overlapped_area", "mean", "real"],
+        "copied": round(runs["mean_copied_run", "generated"], 2),
+    }
+    return {name: None if pd.isna(value) else value for name, value in values.items()}
 
 
 if __name__ == "__main__":

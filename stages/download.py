@@ -1,93 +1,91 @@
 """Bring the data set that params.yaml names to data/raw, byte for byte.
 
-Reads the data set's folder, data/<dataset>: a catalogue entry, whose archive is fetched and checked against
-SHA256SUMS, or the user's own MIDI files, which are copied with their paths. The environment variable DATASET_MIRROR
-names another copy of a catalogued set's archive: a URL, a zip archive or a folder it was unpacked into.
+Reads the data set's folder, data/<dataset>. With a dataset.yaml, its archive is downloaded and checked against
+SHA256SUMS. Otherwise the folder's MIDI files are copied with their paths. The environment variable DATASET_MIRROR names
+another copy of the archive: a URL, a zip archive or a folder into which it was unpacked.
+
 Writes data/raw, all of it or nothing.
 """
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
 from stages.datasets import archive, catalog, splits
+from stages.params.dataset import DatasetName
+from stages.utils import paths
+from stages.utils.atomic import atomic_directory
 from stages.utils.errors import InputError
-from stages.utils.params import Params
 from stages.utils.runner import run_stage
 
-DATA = Path("data")
-RAW = DATA / "raw"
-WORK = DATA / ".download"  # on the file system of data/raw, so that the finished tree moves there in one step
-MIRROR = "DATASET_MIRROR"
+MIRROR_VARIABLE = "DATASET_MIRROR"
+
+DOWNLOADED_ARCHIVE = ".download.zip"
+"""The downloaded archive, kept in the new data/raw so that it is on the same disk; removed after unpacking."""
+
+ZIP_BYTES_PER_FILE = 4096
+"""An upper bound of what a zip archive adds to each file, for its name and headers."""
 
 
-def main(params: Params) -> None:
-    folder = catalog.find_dataset(DATA, params.dataset)
-    entry = catalog.read_record(folder)
-    with _workplace() as work:
-        if entry:
-            _fetch(folder, entry, work)
+def main(dataset: str) -> None:
+    """Write data/raw anew."""
+    folder = catalog.find_dataset(paths.DATA, dataset)
+    record = catalog.read_record(folder)
+    with atomic_directory(paths.RAW) as raw:
+        if record:
+            _fetch_archive(folder, record, raw)
         else:
-            _copy(folder, work)
-        if RAW.exists():
-            RAW.replace(work / "previous")
-        (work / "raw").replace(RAW)
+            _copy_midi_files(folder, raw)
 
 
-@contextmanager
-def _workplace() -> Iterator[Path]:
-    if WORK.exists():  # left by a run that was killed
-        shutil.rmtree(WORK)
-    WORK.mkdir()
-    try:
-        yield WORK
-    finally:
-        shutil.rmtree(WORK, ignore_errors=True)
-
-
-def _fetch(folder: Path, entry: catalog.CatalogRecord, work: Path) -> None:
+def _fetch_archive(folder: Path, record: catalog.CatalogRecord, raw: Path) -> None:
     checksums = catalog.read_checksums(folder)
-    mirror = os.environ.get(MIRROR)
-    source = mirror or entry.url or str(folder / str(entry.archive))
-    print(f"{entry.title} ({entry.licence}, {entry.homepage}) from {source}", flush=True)
-    path = Path(source)
+    mirror = os.environ.get(MIRROR_VARIABLE)
+    source = mirror or record.url or str(folder / str(record.archive))
+    print(f"{record.title} ({record.licence}, {record.homepage}) from {source}", flush=True)
+    downloaded = raw / DOWNLOADED_ARCHIVE
     if archive.is_url(source):
-        path = work / "archive.zip"
-        try:
-            archive.download(source, path, limit=entry.unpacked_bytes + 4096 * len(checksums))
-        except InputError as error:
-            raise InputError(
-                f"{error}; set {MIRROR} to another URL or to the path of a copy of the archive, "
-                "or `dataset: etudes` in params.yaml, which needs no network"
-            ) from None
+        _download(source, downloaded, record.unpacked_bytes + ZIP_BYTES_PER_FILE * len(checksums))
+    path = downloaded if archive.is_url(source) else Path(source)
     try:
-        archive.extract_archive(path, work / "raw", checksums, entry.unpacked_bytes, source)
+        archive.extract_archive(path, raw, checksums, record.unpacked_bytes, source)
     except InputError as error:
-        way_out = f"{MIRROR} must name" if mirror else f"try again, or set {MIRROR} to the URL or path of"
-        raise InputError(f"{error}; {way_out} an unchanged copy of the archive of {entry.name}") from None
-    original = path.is_file() and catalog.sha256(path) == entry.sha256
+        retry = f"try again, or set {MIRROR_VARIABLE} to the URL or path of"
+        advice = f"{MIRROR_VARIABLE} must name" if mirror else retry
+        raise InputError(f"{error}; {advice} an unchanged copy of the archive of {record.name}") from None
+    original = path.is_file() and catalog.sha256(path) == record.sha256
+    downloaded.unlink(missing_ok=True)
     print(
-        f"{RAW}: {len(checksums)} files, each as in {folder / catalog.CHECKSUMS}, "
+        f"{paths.RAW}: {len(checksums)} files, each as in {folder / catalog.CHECKSUMS_FILE}, "
         f"from {'the original archive' if original else 'another copy of the archive'}"
     )
 
 
-def _copy(folder: Path, work: Path) -> None:
-    here, there = RAW.resolve(), folder.resolve()
-    if here.is_relative_to(there) or there.is_relative_to(here):
-        raise InputError(f"dataset: {folder} overlaps {RAW}, which is written; {catalog.dataset_choices(DATA)}")
-    files = splits.midi_files(folder)
+def _download(url: str, target: Path, max_bytes: int) -> None:
+    try:
+        archive.download(url, target, max_bytes)
+    except InputError as error:
+        raise InputError(
+            f"{error}; set {MIRROR_VARIABLE} to another URL or to the path of a copy of the archive, "
+            "or `dataset: etudes` in params.yaml, which needs no network"
+        ) from None
+
+
+def _copy_midi_files(folder: Path, raw: Path) -> None:
+    output, source = paths.RAW.resolve(), folder.resolve()
+    choices = catalog.dataset_choices(paths.DATA)
+    if output.is_relative_to(source) or source.is_relative_to(output):
+        raise InputError(f"dataset: {folder} overlaps {paths.RAW}, which is written; {choices}")
+    files = splits.list_midi_files(folder)
     if not files:
-        raise InputError(f"dataset: {folder} has no .mid or .midi files in it; {catalog.dataset_choices(DATA)}")
+        raise InputError(f"dataset: {folder} has no .mid or .midi files in it; {choices}")
     for path in tqdm(files, desc="copying", unit="file"):
-        target = work / "raw" / path.relative_to(folder)
+        target = raw / path.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, dataset=DatasetName)

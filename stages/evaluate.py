@@ -1,72 +1,101 @@
-"""Score held-out music: models/bilstm.keras and data/notes -> reports/likelihood.json."""
+"""Score held-out music: models/bilstm.keras and data/notes -> reports/nll.json and reports/nll.csv.
 
-import json
-from pathlib import Path
+All values are negative log-likelihoods in nats per note. Writes
+
+- nll.json, the DVC metrics: continuation of validation music (`val_nll`) and of test music (`test_nll`), and infill of
+  test music at the smallest gap of evaluate.infill_gaps (`infill_nll`); null where there is no such music or gap;
+- nll.csv: one row for each music and field (`total` is the sum over fields). The music is validation, test,
+  test_unshared_titles (test pieces whose title is in no other split; only the total), unigram (test music by the
+  frequencies of single values in train) and infill_gap_<notes> (test). Music that does not exist is left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from stages.params.evaluate import EvaluateParams
 from stages.representation.grid_encoding import encode
 from stages.representation.note_table import read_notes, read_pieces
-from stages.utils.atomic import atomic_file
+from stages.utils import paths
+from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
-from stages.utils.params import Params
+from stages.utils.json_io import DIGITS, write_json
 from stages.utils.runner import run_stage
 
-MODEL, NOTES, LIKELIHOOD = Path("models/bilstm.keras"), Path("data/notes"), Path("reports/likelihood.json")
+if TYPE_CHECKING:
+    from stages.model.bilstm import BiLSTM
+
+NLL = paths.REPORTS / "nll.json"
+NLL_TABLE = paths.REPORTS / "nll.csv"
+
+Nll = dict[str, float]
+"""Nats per note of `total` and of each field."""
 
 
-def main(params: Params) -> None:
-    """Nats per note of continuing validation and test, of filling in test, and of the unigram floor on test."""
-    from stages.model import likelihood, serialization
+def main(evaluate: EvaluateParams) -> None:
+    """Score validation and test music and write the reports."""
+    from stages.model import serialization
 
-    network = serialization.load_model(MODEL)
-    gaps = sorted(set(params.evaluate.gaps))
+    network = serialization.load_model(paths.MODEL)
+    gaps = sorted(set(evaluate.infill_gaps))
     if gaps and gaps[-1] > network.longest_gap:
         raise InputError(
-            f"params.yaml: evaluate.gaps = {params.evaluate.gaps}: the network was trained for gaps of at most"
-            f" {network.longest_gap} notes (train.longest_gap); leave longer ones out"
+            f"params.yaml: evaluate.infill_gaps = {evaluate.infill_gaps}: the network was trained for gaps of at most"
+            f" {network.longest_gap} notes (train.max_gap_notes); leave longer ones out"
         )
-    train, validation, test = (_fields(split) for split in ("train", "validation", "test"))
-    of_validation = likelihood.make_scorer(network)(list(validation.values()), "validation")
-    of_test = likelihood.make_scorer(network, gaps)(list(test.values()), "test")
-
-    report: dict = {"validation": None, "test": None, "unigram": None, "infill": {}}
-    if validation:
-        report["validation"] = of_validation.mean()
-    if test:
-        pieces = read_pieces(NOTES / "pieces.parquet")
-        new = ~pieces.loc[list(test)].apply(_named, axis=1).isin(
-            set(pieces[pieces["split"] != "test"].apply(_named, axis=1))
-        )
-        report |= {
-            "test": of_test.mean(),
-            "unigram": likelihood.name_fields(
-                likelihood.unigram_nll(np.concatenate(list(train.values())), np.concatenate(list(test.values())))
-            ),
-            "infill": {f"gap_{gap}": of_test.mean(gap) for gap in gaps},
-            "test_without_shared_titles": of_test.mean(pieces=new.to_numpy())["total"] if new.any() else None,
-            "bits_per_second": of_test.continuation.sum() / np.log(2) / pieces.loc[list(test), "seconds"].sum(),
-            "notes": {"validation": int(of_validation.notes.sum()), "test": int(of_test.notes.sum())},
-        }
-    LIKELIHOOD.parent.mkdir(exist_ok=True)
-    with atomic_file(LIKELIHOOD) as part:
-        part.write_text(json.dumps(_rounded(report), indent=2) + "\n", encoding="utf-8")
+    scores = _score_validation(network) | _score_test(network, gaps)
+    rows = [(music, field, nll) for music, fields in scores.items() for field, nll in fields.items()]
+    write_csv(NLL_TABLE, pd.DataFrame(rows, columns=["music", "note_field", "nll"]).round({"nll": DIGITS}))
+    write_json(NLL, _metrics(scores, gaps))
 
 
-def _fields(split: str) -> dict[int, np.ndarray]:
-    return {int(piece): encode(notes) for piece, notes in read_notes(NOTES / f"{split}.parquet").groupby("piece")}
+def _score_validation(network: BiLSTM) -> dict[str, Nll]:
+    from stages.model import likelihood
+
+    pieces = _read_fields("validation")
+    if not pieces:
+        return {}
+    return {"validation": likelihood.make_scorer(network)(list(pieces.values()), "validation").mean()}
 
 
-def _named(piece: pd.Series) -> tuple[str, str]:
-    return piece["composer"], piece["title"]
+def _score_test(network: BiLSTM, gaps: list[int]) -> dict[str, Nll]:
+    from stages.model import likelihood
+
+    pieces = _read_fields("test")
+    if not pieces:
+        return {}
+    scores = likelihood.make_scorer(network, gaps)(list(pieces.values()), "test")
+    result = {"test": scores.mean()}
+    unshared = _has_unshared_title(list(pieces))
+    if unshared.any():
+        result["test_unshared_titles"] = {"total": scores.mean(pieces=unshared)["total"]}
+    train_notes = np.concatenate(list(_read_fields("train").values()))
+    test_notes = np.concatenate(list(pieces.values()))
+    result["unigram"] = likelihood.name_fields(likelihood.unigram_nll(train_notes, test_notes))
+    return result | {f"infill_gap_{gap}": scores.mean(gap) for gap in gaps}
 
 
-def _rounded(value):
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    return round(value, 4) if isinstance(value, float) else value
+def _read_fields(split: str) -> dict[int, np.ndarray]:
+    # The fields of each piece, by its row in the pieces table.
+    notes = read_notes(paths.NOTES / f"{split}.parquet")
+    return {int(piece): encode(piece_notes) for piece, piece_notes in notes.groupby("piece")}
+
+
+def _has_unshared_title(test_pieces: list[int]) -> np.ndarray:
+    # Whether no piece of another split has the same composer and title: bool, shape (test pieces,).
+    pieces = read_pieces(paths.NOTES / "pieces.parquet")
+    titles = pd.MultiIndex.from_frame(pieces[["composer", "title"]])
+    other_titles = titles[(pieces["split"] != "test").to_numpy()]
+    return ~titles[test_pieces].isin(other_titles)
+
+
+def _metrics(scores: dict[str, Nll], gaps: list[int]) -> dict[str, float | None]:
+    music = {"val_nll": "validation", "test_nll": "test", "infill_nll": f"infill_gap_{gaps[0]}" if gaps else ""}
+    return {name: scores[key]["total"] if key in scores else None for name, key in music.items()}
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, evaluate=EvaluateParams)

@@ -1,12 +1,11 @@
-"""Take a small part of the real music out: data/notes -> data/reference.
+"""Cut excerpts out of the real music: data/notes -> data/excerpts.
 
-What generate takes its prompts from and compare measures by, so that both run where the data set is not:
-- test.parquet and validation.parquet: note tables of stretches, evenly spread over the split, each a piece of its own;
-- pieces.parquet: the pieces table of the two, where each stretch is from;
-- melodies.parquet: the pitches of all of train, to look for copied runs in.
+`generate` takes its prompts from them and `compare` measures generated music by them, so that both run without the
+data set. The folder holds
+- test.parquet and validation.parquet: note tables of excerpts, evenly spaced over the split, each a piece of its own;
+- pieces.parquet: the pieces table of both, which names the music that each excerpt comes from;
+- pitch_sequences.parquet: the pitches of all training music, for finding copied runs.
 """
-
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,35 +13,39 @@ from tqdm import tqdm
 
 from stages.metrics import copying, note_features
 from stages.metrics.excerpts import take_excerpts
+from stages.params.excerpt import ExcerptParams
 from stages.representation.note_table import read_notes, read_pieces, write_notes, write_pieces
+from stages.utils import paths
 from stages.utils.atomic import atomic_directory
-from stages.utils.params import Params
 from stages.utils.runner import run_stage
 
-NOTES, REFERENCE = Path("data/notes"), Path("data/reference")
 
-
-def main(params: Params) -> None:
-    pieces, tables = read_pieces(NOTES / "pieces.parquet"), []
-    with tqdm(total=3, desc="reference", unit="file") as bar, atomic_directory(REFERENCE) as folder:
+def main(excerpt: ExcerptParams) -> None:
+    """Write the excerpts of test and validation, and the pitch sequences of train."""
+    pieces = read_pieces(paths.NOTES / "pieces.parquet")
+    with tqdm(total=3, desc="excerpt", unit="file") as bar, atomic_directory(paths.EXCERPTS) as folder:
+        piece_tables: list[pd.DataFrame] = []
         for split in ("test", "validation"):
-            taken, origin = take_excerpts(
-                read_notes(NOTES / f"{split}.parquet"), params.reference.excerpts, params.reference.notes
-            )
-            first = sum(map(len, tables))
-            tables.append(_described(taken, pieces.iloc[origin]).assign(piece=np.arange(first, first + len(origin))))
-            write_notes(folder / f"{split}.parquet", taken.assign(piece=taken["piece"] + np.int32(first)))
+            notes = read_notes(paths.NOTES / f"{split}.parquet")
+            excerpts, source_pieces = take_excerpts(notes, excerpt.max_excerpts, excerpt.excerpt_notes)
+            first = sum(map(len, piece_tables))
+            numbers = np.arange(first, first + len(source_pieces))
+            piece_tables.append(_describe(excerpts, pieces.iloc[source_pieces]).assign(piece=numbers))
+            write_notes(folder / f"{split}.parquet", excerpts.assign(piece=excerpts["piece"] + np.int32(first)))
             bar.update()
-        write_pieces(folder / "pieces.parquet", pd.concat(tables).astype({"piece": np.int32}))
-        lines = copying.pitch_sequences(note_features.quantize(read_notes(NOTES / "train.parquet")))
-        copying.write_pitch_sequences(folder / "melodies.parquet", lines)
+        write_pieces(folder / "pieces.parquet", pd.concat(piece_tables).astype({"piece": np.int32}))
+        sequences = copying.pitch_sequences(note_features.quantize(read_notes(paths.NOTES / "train.parquet")))
+        copying.write_pitch_sequences(folder / "pitch_sequences.parquet", sequences)
         bar.update()
 
 
-def _described(taken: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
-    stretches = taken.assign(end=taken["start"] + taken["sustained"]).groupby("piece")
-    return pieces.assign(notes=stretches.size().to_numpy(np.int32), seconds=stretches["end"].max().to_numpy(np.float64))
+def _describe(excerpts: pd.DataFrame, source_pieces: pd.DataFrame) -> pd.DataFrame:
+    # The rows of the pieces table that the excerpts come from, with the excerpts' own number of notes and length.
+    by_piece = excerpts.assign(end=excerpts["start"] + excerpts["sounding_duration"]).groupby("piece")
+    return source_pieces.assign(
+        notes=by_piece.size().to_numpy(np.int32), seconds=by_piece["end"].max().to_numpy(np.float64)
+    )
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, excerpt=ExcerptParams)

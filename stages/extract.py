@@ -1,113 +1,116 @@
-"""Reads data/raw; writes data/notes/{train,validation,test}.parquet, data/notes/pieces.parquet, reports/corpus.json.
+"""Read every MIDI file into the note table of its split.
 
-reports/corpus.json sums the tables up, so that a change of data shows in `git diff` and `dvc metrics diff`: for each
-split the number of pieces and notes, the hours they last and quantiles of the columns, times in seconds; and which
-files could not be read, and why.
+Reads data/raw. Writes data/notes/{train,validation,test}.parquet and data/notes/pieces.parquet, and reports about them:
+
+- reports/corpus.json: number of pieces and notes of all splits together.
+- reports/splits.csv: number of pieces, notes and hours of each split.
+- reports/quantiles.csv: quantiles of the note tables' columns for each split, times in seconds.
+- reports/unreadable.csv: the files that could not be read, and why.
 """
 
-import json
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from stages.datasets import splits
+from stages.datasets.corpus_summary import SplitSummary
+from stages.datasets.splits import SPLITS, Piece, list_pieces
 from stages.midi.midi_pool import read_midi_files
-from stages.representation import note_table
-from stages.utils.atomic import atomic_file
+from stages.params.extract import ExtractParams
+from stages.representation.note_table import Columns, notes_writer, write_pieces
+from stages.utils import paths
+from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
-from stages.utils.params import Params
+from stages.utils.json_io import write_json
 from stages.utils.runner import run_stage
 
-RAW = Path("data/raw")
-NOTES = Path("data/notes")
-REPORT = Path("reports/corpus.json")
-
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
-CELLS = {"step": 1e-4, "duration": 1e-4, "sustained": 1e-4, "pitch": 1, "velocity": 1}
-"""How finely the quantiles are taken; times in s."""
-LARGEST = 1_000_000
-"""Cells; longer times, from 100 s, count as this."""
+MAX_NAMED_FILES = 3
+"""Unreadable files that an error message names."""
 
 
-def main(params: Params) -> None:
-    listed = splits.list_pieces(RAW, params.extract.validation_share, params.extract.test_share)
-    pieces, unreadable, summaries = [], [], {split: _Summary() for split in splits.SPLITS}
-    with closing(read_midi_files([RAW / piece.file for piece in listed])) as results, ExitStack() as tables:
-        append = {
-            split: tables.enter_context(note_table.notes_writer(NOTES / f"{split}.parquet")) for split in splits.SPLITS
-        }
+@dataclass
+class _Corpus:
+    """What is known of the files read so far."""
+
+    pieces: list[dict[str, Any]] = field(default_factory=list)  # rows of the pieces table
+    unreadable: list[tuple[str, str]] = field(default_factory=list)  # file and reason
+    summaries: dict[str, SplitSummary] = field(default_factory=lambda: {split: SplitSummary() for split in SPLITS})
+
+    def add_piece(self, piece: Piece, columns: Columns) -> int:
+        """Add a readable file and return its number in the pieces table."""
+        number, notes = len(self.pieces), len(columns["start"])
+        seconds = float((columns["start"] + columns["sounding_duration"]).max())
+        self.pieces.append({"piece": number, **asdict(piece), "notes": notes, "seconds": seconds})
+        self.summaries[piece.split].add(columns, seconds)
+        return number
+
+
+def main(extract: ExtractParams) -> None:
+    """Write the tables and reports, unless too many files cannot be read."""
+    listed = list_pieces(paths.RAW, extract.validation_fraction, extract.test_fraction)
+    corpus = _Corpus()
+    with ExitStack() as tables:  # after an error inside it, no table appears
+        append = {split: tables.enter_context(notes_writer(paths.NOTES / f"{split}.parquet")) for split in SPLITS}
+        _read_files(listed, append, corpus)
+        _check_readable(corpus, extract.max_unreadable_fraction)
+    columns = {name: [piece[name] for piece in corpus.pieces] for name in corpus.pieces[0]}
+    write_pieces(paths.NOTES / "pieces.parquet", columns)
+    _write_reports(corpus)
+
+
+def _read_files(listed: list[Piece], append: dict[str, Callable[[int, Columns], None]], corpus: _Corpus) -> None:
+    with closing(read_midi_files([paths.RAW / piece.file for piece in listed])) as results:
         for piece, result in zip(tqdm(listed, "reading MIDI", unit=" files"), results, strict=True):
             if isinstance(result, str):
-                unreadable.append({"file": piece.file, "reason": result})
+                corpus.unreadable.append((piece.file, result))
             else:
-                append[piece.split](len(pieces), result)
-                length = {
-                    "notes": len(result["start"]),
-                    "seconds": float((result["start"] + result["sustained"]).max()),
-                }
-                pieces.append({"piece": len(pieces), **asdict(piece), **length})
-                summaries[piece.split].add(result, length["seconds"])
-        _accept(pieces, unreadable, params.extract.bad_share)
-    note_table.write_pieces(NOTES / "pieces.parquet", {name: [piece[name] for piece in pieces] for name in pieces[0]})
-
-    report = {split: summary.report() for split, summary in summaries.items()}
-    report |= {"contract": note_table.SCHEMA_VERSION, "unreadable": {"count": len(unreadable), "files": unreadable}}
-    REPORT.parent.mkdir(exist_ok=True)
-    with atomic_file(REPORT) as part:
-        part.write_text(json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+                append[piece.split](corpus.add_piece(piece, result), result)
 
 
-def _accept(pieces: list[dict[str, object]], unreadable: list[dict[str, str]], bad_share: float) -> None:
-    """Raise InputError if there is nothing to train on, or more than a share `bad_share` of the files is unreadable."""
-    files = len(pieces) + len(unreadable)
-    if not pieces or len(unreadable) > bad_share * files:
-        first = "; ".join(f"{bad['file']}: {bad['reason']}" for bad in unreadable[:3])
+def _check_readable(corpus: _Corpus, max_unreadable_fraction: float) -> None:
+    """Raise InputError if no piece is for training or too many files are unreadable."""
+    unreadable, total = len(corpus.unreadable), len(corpus.pieces) + len(corpus.unreadable)
+    if not corpus.pieces or unreadable > max_unreadable_fraction * total:
+        named = [f"{file}: {reason}" for file, reason in corpus.unreadable[:MAX_NAMED_FILES]]
+        named += ["..."] if unreadable > MAX_NAMED_FILES else []
         raise InputError(
-            f"{RAW}: {len(unreadable)} of {files} MIDI files cannot be read, extract.bad_share = {bad_share}: {first}"
-            f"{'; ...' if len(unreadable) > 3 else ''}; mend or remove them, or allow a larger share"
+            f"{paths.RAW}: {unreadable} of {total} MIDI files cannot be read,"
+            f" extract.max_unreadable_fraction = {max_unreadable_fraction}: {'; '.join(named)};"
+            " repair or remove them, or raise the fraction"
         )
-    if not any(piece["split"] == "train" for piece in pieces):
-        raise InputError(f"{RAW}: none of the {len(pieces)} readable pieces is for training; add files")
+    if not corpus.summaries["train"].pieces:
+        raise InputError(f"{paths.RAW}: none of the {len(corpus.pieces)} readable pieces is for training; add files")
 
 
-class _Summary:
-    """Of one split: sizes and quantiles. Counts values, for the notes may be more than memory holds."""
+def _write_reports(corpus: _Corpus) -> None:
+    summaries = corpus.summaries
+    sizes = {"pieces": len(corpus.pieces), "notes": sum(summary.notes for summary in summaries.values())}
+    write_json(paths.REPORTS / "corpus.json", sizes)
+    write_csv(
+        paths.REPORTS / "splits.csv",
+        {
+            "split": list(summaries),
+            "pieces": [summary.pieces for summary in summaries.values()],
+            "notes": [summary.notes for summary in summaries.values()],
+            "hours": [summary.seconds / 3600 for summary in summaries.values()],
+        },
+    )
+    quantiles = [
+        (split, feature, quantile, value)
+        for split, summary in summaries.items()
+        for feature, values in summary.quantiles().items()
+        for quantile, value in values.items()
+    ]
+    _write_rows(paths.REPORTS / "quantiles.csv", ("split", "feature", "quantile", "value"), quantiles)
+    _write_rows(paths.REPORTS / "unreadable.csv", ("file", "reason"), corpus.unreadable)
 
-    def __init__(self) -> None:
-        self.pieces, self.seconds = 0, 0.0
-        self.counts = {name: np.zeros(0, np.int64) for name in CELLS}
-        self.waiting: list[note_table.Columns] = []  # to be counted; many at a time, as every count goes over all cells
 
-    def add(self, columns: note_table.Columns, seconds: float) -> None:
-        self.pieces += 1
-        self.seconds += seconds
-        self.waiting.append(columns)
-        if sum(len(columns["pitch"]) for columns in self.waiting) >= note_table.ROW_GROUP_SIZE:
-            self._count()
-
-    def _count(self) -> None:
-        for name, cell in CELLS.items():
-            values = np.concatenate([np.zeros(0, np.float32), *(columns[name] for columns in self.waiting)])
-            counts = np.bincount(np.minimum(values / cell + 0.5, LARGEST).astype(np.int64))
-            shorter, longer = sorted([counts, self.counts[name]], key=len)
-            longer[: len(shorter)] += shorter
-            self.counts[name] = longer
-        self.waiting.clear()
-
-    def report(self) -> dict[str, object]:
-        self._count()
-        total = int(self.counts["pitch"].sum())
-        report: dict[str, object] = {"pieces": self.pieces, "notes": total, "hours": round(self.seconds / 3600, 4)}
-        for name, cell in CELLS.items():
-            # A quantile is the smallest value that no more than its share of the notes lie below.
-            reached = np.cumsum(self.counts[name])
-            cells = {key: int(np.searchsorted(reached, share * total)) for key, share in QUANTILES.items()}
-            report[name] = {key: round(value * cell, 4) for key, value in cells.items()} if total else {}
-        return report
+def _write_rows(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str | float, ...]]) -> None:
+    write_csv(path, {name: [row[column] for row in rows] for column, name in enumerate(header)})
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, extract=ExtractParams)

@@ -1,128 +1,220 @@
-"""Play: models/bilstm.keras and prompts from data/reference -> reports/samples.
+"""Generate samples: models/bilstm.keras and prompts from data/excerpts -> reports/samples.
 
-Every sample as MIDI, a note table of them all, and samples.json, which says what they are. The note table holds the
-samples in the order of samples.json, then the improvisations that are only measured.
+`stages.samples.sample_set` says what is in reports/samples. The order of the samples: improvisations, continuations,
+then each infill followed by its original; after them the improvisations that only the metrics use.
 """
 
-import json
-from pathlib import Path
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from stages.midi import midi_io
+from stages.generation.sampling_config import SamplingConfig
+from stages.params.generate import GenerateParams
 from stages.representation.grid_encoding import FRAME_SECONDS, STEP, decode, encode
-from stages.representation.note_table import read_notes, read_pieces, sort_notes, write_notes
-from stages.utils.atomic import atomic_directory
+from stages.representation.note_table import read_notes, read_pieces, sort_notes
+from stages.samples.sample_set import Region, Sample
+from stages.samples.sample_writer import write_samples
+from stages.utils import paths
 from stages.utils.errors import InputError
-from stages.utils.params import Params
 from stages.utils.runner import run_stage
 
-MODEL, REFERENCE = Path("models/bilstm.keras"), Path("data/reference")
-SAMPLES = Path("reports/samples")
-LEAD = 0.5  # seconds of silence before a sample's first note
+if TYPE_CHECKING:
+    from stages.model.bilstm import BiLSTM
+
+LEAD_IN_SECONDS = 0.5
+"""Silence before the first note of a sample."""
+
+NO_NOTES = np.zeros((0, 4), np.int32)
+"""No notes on the grid."""
 
 
-def main(params: Params) -> None:
-    """Improvise, go on from prompts, and fill gaps, each beside the true version."""
-    from stages.generation import sampler
-    from stages.model import serialization
+@dataclass(frozen=True)
+class Excerpt:
+    """Real music that a sample is made from.
 
-    network = serialization.load_model(MODEL)
-    taste = sampler.SamplingConfig(
-        params.generate.temperature, params.generate.top_p, params.generate.min_p, params.generate.steadiness
-    )
-    seed, improvised = params.generate.seed, params.generate.improvisations
-    notes, prompt_notes, gap_notes = params.generate.notes, params.generate.prompt_notes, params.generate.gap_notes
-    prompts = _excerpts(params.generate.continuations, prompt_notes)
-    gaps = _excerpts(params.generate.fillings, 2 * prompt_notes + gap_notes)
-    after = prompt_notes + gap_notes
+    Attributes:
+        title: title of the piece; "" where unknown.
+        composer: its composer; "" where unknown.
+        fields: the notes on the grid, int32, shape (notes, 4).
+    """
 
-    nothing = np.zeros((0, 4), np.int32)
-    shown = improvised + len(prompts)
-    starts = [nothing] * improvised + [fields for _, fields in prompts] + [nothing] * params.generate.measured
-    played = sampler.generate_continuations(network, starts, notes, seed, taste, "play")
-    played = sampler.revise(network, starts, played, params.generate.revisions, seed, taste, "revise")
-    filled = sampler.generate_infills(
-        network,
-        [fields[:prompt_notes] for _, fields in gaps],
-        [fields[after:] for _, fields in gaps],
-        gap_notes,
-        [int(fields[prompt_notes : after + 1, STEP].sum()) for _, fields in gaps],
-        seed,
-        taste,
-        "fill",
-    )
+    title: str
+    composer: str
+    fields: np.ndarray
 
-    samples = []
-    for number, fields in enumerate(played[:improvised], start=1):
-        samples.append(_sample("improvisation", number, None, nothing, fields, nothing))
-    for number, ((piece, prompt), fields) in enumerate(zip(prompts, played[improvised:shown], strict=True), start=1):
-        samples.append(_sample("continuation", number, piece, prompt, fields, nothing))
-    for number, ((piece, true), fields) in enumerate(zip(gaps, filled, strict=True), start=1):
-        future = true[after:].copy()
-        # The future stays where it was: what the filling left of the gap comes before it.
-        future[0, STEP] = true[prompt_notes : after + 1, STEP].sum() - fields[:, STEP].sum()
-        samples.append(_sample("filling", number, piece, true[:prompt_notes], fields, future))
-        samples.append(_sample("original", number, piece, true[:prompt_notes], true[prompt_notes:after], true[after:]))
 
-    measured = [
-        _sample("measured", number, None, nothing, fields, nothing)
-        for number, fields in enumerate(played[shown:], start=1)
+@dataclass(frozen=True)
+class SampleParts:
+    """The notes of a sample on the grid, int32, shape (notes, 4) each.
+
+    Attributes:
+        past: the real music before the middle.
+        middle: the generated notes, or in an original those that the infill replaces.
+        future: the real music after the middle.
+    """
+
+    past: np.ndarray
+    middle: np.ndarray
+    future: np.ndarray
+
+
+LabeledSample = tuple[Sample, pd.DataFrame]
+"""A sample and its notes: a note table without `piece`, with the column `generated`."""
+
+
+def main(generate: GenerateParams) -> None:
+    """Generate improvisations, continuations and infills, and write them with the originals of the infills."""
+    from stages.model.serialization import load_model
+
+    network = load_model(paths.MODEL)
+    prompts = take_excerpts(generate.continuations, generate.prompt_notes)
+    originals = take_excerpts(generate.infills, 2 * generate.prompt_notes + generate.gap_notes)
+
+    # One batch of all of them is faster than three.
+    starts = [NO_NOTES] * generate.improvisations + [prompt.fields for prompt in prompts]
+    generated = _generate_continuations(network, starts + [NO_NOTES] * generate.metrics_only_improvisations, generate)
+    improvisations = generated[: generate.improvisations]
+    continuations = generated[generate.improvisations : len(starts)]
+    infills = _generate_infills(network, originals, generate)
+
+    samples = [
+        make_sample("improvisation", number, SampleParts(NO_NOTES, fields, NO_NOTES))
+        for number, fields in enumerate(improvisations, start=1)
     ]
-
-    # An empty table first, so that there is one without samples too.
-    tables = [decode(nothing).assign(generated=False, piece=np.int32(0))]
-    tables += [table.assign(piece=np.int32(number)) for number, (_, table) in enumerate(samples + measured)]
-    about = json.dumps([about for about, _ in samples], indent=2, ensure_ascii=False)
-    with atomic_directory(SAMPLES) as folder:
-        for described, table in samples:
-            midi_io.write_midi(table, folder / f"{described['name']}.mid")
-        write_notes(folder / "notes.parquet", pd.concat(tables, ignore_index=True))
-        (folder / "samples.json").write_text(about + "\n", encoding="utf-8")
+    for number, (prompt, fields) in enumerate(zip(prompts, continuations, strict=True), start=1):
+        samples.append(make_sample("continuation", number, SampleParts(prompt.fields, fields, NO_NOTES), prompt))
+    for number, (original, fields) in enumerate(zip(originals, infills, strict=True), start=1):
+        samples += _infill_and_original(number, original, fields, generate.prompt_notes)
+    metrics_only = [
+        sample_notes("improvisation", SampleParts(NO_NOTES, fields, NO_NOTES)) for fields in generated[len(starts) :]
+    ]
+    write_samples(paths.SAMPLES, samples, metrics_only)
 
 
-def _excerpts(count: int, notes: int) -> list[tuple[pd.Series, np.ndarray]]:
-    # The middles of `count` stretches of test music, spread evenly over the split.
-    table, pieces = read_notes(REFERENCE / "test.parquet"), read_pieces(REFERENCE / "pieces.parquet")
-    long_enough = [(piece, encode(group)) for piece, group in table.groupby("piece") if len(group) > notes]
-    if count and table.empty:
+def take_excerpts(count: int, num_notes: int) -> list[Excerpt]:
+    """Take the middles of some excerpts of test music, evenly spaced over the split.
+
+    Args:
+        count: how many.
+        num_notes: notes of each.
+
+    Raises:
+        InputError: there is no test music, or no excerpt is long enough.
+    """
+    notes = read_notes(paths.EXCERPTS / "test.parquet")
+    pieces = read_pieces(paths.EXCERPTS / "pieces.parquet")
+    long_enough = [(number, encode(piece)) for number, piece in notes.groupby("piece") if len(piece) > num_notes]
+    if count and notes.empty:
         raise InputError(
-            f"{REFERENCE}: there is no test music to take prompts and gaps from; add files or raise extract.test_share,"
-            " or set generate.continuations and generate.fillings to 0"
+            f"{paths.EXCERPTS}: there is no test music to take prompts and gaps from; add files or raise"
+            " extract.test_fraction, or set generate.continuations and generate.infills to 0"
         )
     if count and not long_enough:
         raise InputError(
-            f"{REFERENCE}: no stretch of test music has more than {notes} notes, as prompts and gaps need; lower "
-            "generate.prompt_notes, or raise reference.notes"
+            f"{paths.EXCERPTS}: no excerpt of test music has more than {num_notes} notes, as prompts and gaps need;"
+            " lower generate.prompt_notes, or raise excerpt.excerpt_notes"
         )
-    chosen = [long_enough[(2 * i + 1) * len(long_enough) // (2 * count)] for i in range(count)]
-    return [(pieces.loc[piece], fields[len(fields) // 2 - notes // 2 :][:notes]) for piece, fields in chosen]
+    excerpts = []
+    for index in range(count):
+        number, fields = long_enough[(2 * index + 1) * len(long_enough) // (2 * count)]
+        first = len(fields) // 2 - num_notes // 2
+        piece = pieces.loc[number]
+        excerpts.append(Excerpt(piece["title"], piece["composer"], fields[first : first + num_notes]))
+    return excerpts
 
 
-def _sample(kind: str, number: int, piece: pd.Series | None, past: np.ndarray, new: np.ndarray, future: np.ndarray):
-    fields = np.concatenate([past, new, future])
-    table = decode(fields, LEAD - fields[0, STEP] * FRAME_SECONDS)
-    first, last = len(past), len(past) + len(new)
-    table["generated"] = (table.index >= first) & (table.index < last) & (kind != "original")
-    regions = []
+def make_sample(kind: str, number: int, parts: SampleParts, excerpt: Excerpt | None = None) -> LabeledSample:
+    """Make a sample.
+
+    Args:
+        kind: one of `sample_set.KINDS`.
+        number: its number within its kind, from 1.
+        parts: its notes.
+        excerpt: the real music that it is made from, if any.
+    """
+    table = sample_notes(kind, parts)
+    sample = Sample(
+        name=f"{kind}-{number}",
+        kind=kind,
+        title=excerpt.title if excerpt else "",
+        composer=excerpt.composer if excerpt else "",
+        seconds=round(float((table["start"] + table["sounding_duration"]).max()), 2),
+        notes=len(table),
+        regions=_regions(kind, parts),
+    )
+    return sample, table
+
+
+def sample_notes(kind: str, parts: SampleParts) -> pd.DataFrame:
+    """Return the notes of a sample: a note table without `piece`, with the column `generated`."""
+    table = _decode(parts)
+    first, end = len(parts.past), len(parts.past) + len(parts.middle)
+    table["generated"] = (table.index >= first) & (table.index < end) & (kind != "original")
+    # Real music may have two notes of one pitch in a frame.
+    return sort_notes(table.drop_duplicates(["start", "pitch"]))
+
+
+def _generate_continuations(
+    network: BiLSTM, prompts: Sequence[np.ndarray], generate: GenerateParams
+) -> list[np.ndarray]:
+    from stages.generation.continuation import ContinuationRequest, generate_continuations
+
+    request = ContinuationRequest(prompts, generate.sample_notes)
+    return generate_continuations(network, request, generate.seed, _sampling_config(generate), "continuations")
+
+
+def _generate_infills(network: BiLSTM, originals: Sequence[Excerpt], generate: GenerateParams) -> list[np.ndarray]:
+    from stages.generation.infill import Gap, InfillRequest, generate_infills
+
+    last_of_past, first_of_future = generate.prompt_notes - 1, generate.prompt_notes + generate.gap_notes
+    gaps = []
+    for original in originals:
+        onset = np.cumsum(original.fields[:, STEP])
+        frames_to_future = int(onset[first_of_future] - onset[last_of_past])
+        past, future = original.fields[: last_of_past + 1], original.fields[first_of_future:]
+        gaps.append(Gap(past, future, frames_to_future))
+    request = InfillRequest(gaps, generate.gap_notes)
+    return generate_infills(network, request, generate.seed, _sampling_config(generate), "infills")
+
+
+def _sampling_config(generate: GenerateParams) -> SamplingConfig:
+    return SamplingConfig(generate.temperature, generate.top_p, generate.min_p, generate.tempo_bias)
+
+
+def _infill_and_original(
+    number: int, original: Excerpt, infill: np.ndarray, prompt_notes: int
+) -> tuple[LabeledSample, LabeledSample]:
+    past, future = original.fields[:prompt_notes], original.fields[-prompt_notes:]
+    replaced = original.fields[prompt_notes:-prompt_notes]
+    # The future keeps its onsets: the part of the gap after the infill's last onset is the first step of the future.
+    frames_to_future = future[0, STEP] + replaced[:, STEP].sum()
+    moved = future.copy()
+    moved[0, STEP] = frames_to_future - infill[:, STEP].sum()
+    return (
+        make_sample("infill", number, SampleParts(past, infill, moved), original),
+        make_sample("original", number, SampleParts(past, replaced, future), original),
+    )
+
+
+def _decode(parts: SampleParts) -> pd.DataFrame:
+    fields = np.concatenate([parts.past, parts.middle, parts.future])
+    return decode(fields, LEAD_IN_SECONDS - fields[0, STEP] * FRAME_SECONDS)
+
+
+def _regions(kind: str, parts: SampleParts) -> tuple[Region, ...]:
+    onset = _decode(parts)["start"]
+    first, end = len(parts.past), len(parts.past) + len(parts.middle)
     if kind == "continuation":
-        regions = [{"kind": "prompt", "start": LEAD, "end": float(table["start"][first])}]
-    elif kind in ("filling", "original"):
-        regions = [{"kind": "filled", "start": float(table["start"][first]), "end": float(table["start"][last])}]
-    # Real music may have one key twice in a cell.
-    table = sort_notes(table.drop_duplicates(["start", "pitch"]))
-    about = {
-        "name": f"{kind}-{number}",
-        "kind": kind,
-        "title": "" if piece is None else piece["title"],
-        "composer": "" if piece is None else piece["composer"],
-        "seconds": round(float((table["start"] + table["sustained"]).max()), 2),
-        "notes": len(table),
-        "regions": [region | {side: round(region[side], 2) for side in ("start", "end")} for region in regions],
-    }
-    return about, table
+        return (Region("prompt", LEAD_IN_SECONDS, round(float(onset[first]), 2)),)
+    if kind in ("infill", "original"):
+        return (Region("infill", round(float(onset[first]), 2), round(float(onset[end]), 2)),)
+    return ()
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, generate=GenerateParams)

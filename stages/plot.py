@@ -1,93 +1,109 @@
-"""Draw the run: everything in reports/ -> reports/figures/*.png and the page reports/index.html."""
+"""Draw a run: figures, and the page that shows and plays everything.
 
-import json
+Reads reports/splits.csv, loss.csv, parameters.csv, nll.csv, overlap.csv, descriptors.csv and distributions.csv,
+reports/samples, reports/audio, the catalog record of the data set, and, if that is MAESTRO,
+benchmarks/results/notebook.json.
+
+Writes
+- reports/figures/loss.png, distributions.png and roll-<sample>.png for each sample;
+- reports/index.html.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from stages.datasets import catalog
+from stages.params.dataset import DatasetName
+from stages.params.plot import PlotParams
 from stages.report import figures, page
-from stages.representation.note_table import read_notes
+from stages.report.roll_figure import draw_piano_roll
+from stages.report.sample_card import SampleCard
+from stages.report.style import save_figure
+from stages.samples.sample_set import read_samples
+from stages.utils import paths
 from stages.utils.atomic import atomic_directory, atomic_file
+from stages.utils.csv_io import read_csv
 from stages.utils.errors import InputError
-from stages.utils.params import Params
+from stages.utils.json_io import read_json
 from stages.utils.runner import run_stage
 
-REPORTS, DATA = Path("reports"), Path("data")
-SAMPLES, AUDIO = REPORTS / "samples", REPORTS / "audio"
-FIGURES, PAGE = REPORTS / "figures", REPORTS / "index.html"
-NOTEBOOK = Path("benchmarks/results/notebook.json")  # measured on MAESTRO by benchmarks/notebook.py, and committed
+NOTEBOOK = Path("benchmarks/results/notebook.json")
+"""Results of the notebook that the project started from; measured on MAESTRO by benchmarks/notebook.py."""
 
 
-def main(params: Params) -> None:
-    """Write every figure anew, then the page."""
-    data_set = catalog.read_record(catalog.find_dataset(DATA, params.dataset))
-    comparable = bool(data_set) and data_set.name == "maestro"
-    training = _read("training.json")
-    loss, distributions = pd.read_csv(REPORTS / "loss.csv"), pd.read_csv(REPORTS / "distributions.csv")
-    samples = _samples()
-
-    with atomic_directory(FIGURES) as folder:
-        figures.save(figures.loss(loss, training["best_epoch"]), folder / "loss.png", params.plot.dpi)
-        figures.save(figures.distributions(distributions), folder / "distributions.png", params.plot.dpi)
-        for sample in samples:
-            roll = figures.roll(sample.notes, sample.regions, sample.seconds, sample.caption)
-            figures.save(roll, folder / f"roll-{sample.name}.png", params.plot.dpi)
-
-    html = page.render(
-        page.Run(
-            data_set=data_set.title if data_set else Path(params.dataset).name,
-            sources=[f"Data: {data_set.title}, {data_set.homepage}. {data_set.licence}.", data_set.citation]
-            if data_set
-            else [],
-            comparable=comparable,
-            notebook=json.loads(NOTEBOOK.read_text(encoding="utf-8"))["played"] if comparable else None,
-            settings={
-                "train.units": params.train.units,
-                "train.trunk": params.train.trunk,
-                "train.head": params.train.head,
-                "train.learning_rate": params.train.learning_rate,
-                "train.seed": params.train.seed,
-                "generate.temperature": _each(params.generate.temperature),
-                "generate.top_p": _each(params.generate.top_p),
-                "generate.min_p": _each(params.generate.min_p),
-                "generate.steadiness": params.generate.steadiness,
-                "generate.revisions": params.generate.revisions,
-                "generate.seed": params.generate.seed,
-            },
-            corpus=_read("corpus.json"),
-            training=training,
-            likelihood=_read("likelihood.json"),
-            similarity=_read("similarity.json"),
-            loss=loss,
-            distributions=distributions,
-            samples=samples,
-        )
-    )
-    with atomic_file(PAGE) as part:
+def main(dataset: str, train: dict[str, Any], generate: dict[str, Any], plot: PlotParams) -> None:
+    """Draw all figures again, then the page."""
+    run = read_run(dataset, {"train": train, "generate": generate})
+    write_figures(run, plot.dpi)
+    html = page.render_page(run)
+    with atomic_file(paths.PAGE) as part:
         part.write_text(html, encoding="utf-8", newline="\n")
 
 
-def _each(values: tuple[float, ...]) -> str:
-    return ", ".join(f"{value:g}" for value in (values[:1] if len(set(values)) == 1 else values))
+def read_run(dataset: str, settings: dict[str, dict[str, Any]]) -> page.Run:
+    """Read everything that the page shows.
+
+    Args:
+        dataset: its name in params.yaml.
+        settings: the sections of params.yaml to show.
+
+    Raises:
+        InputError: a file is missing or unreadable.
+    """
+    record = catalog.read_record(catalog.find_dataset(paths.DATA, dataset))
+    is_maestro = record is not None and record.name == "maestro"
+    sources = [f"Data: {record.title}, {record.homepage}. {record.licence}.", record.citation] if record else []
+    return page.Run(
+        dataset_title=record.title if record else Path(dataset).name,
+        sources=sources,
+        show_published=is_maestro,
+        settings=settings,
+        splits=read_csv(paths.REPORTS / "splits.csv"),
+        loss=read_csv(paths.REPORTS / "loss.csv"),
+        parameters=int(read_csv(paths.REPORTS / "parameters.csv")["parameters"].sum()),
+        nll=read_csv(paths.REPORTS / "nll.csv"),
+        overlap=read_csv(paths.REPORTS / "overlap.csv"),
+        descriptors=read_csv(paths.REPORTS / "descriptors.csv"),
+        distributions=read_csv(paths.REPORTS / "distributions.csv"),
+        cards=read_cards(),
+        notebook=read_json(NOTEBOOK)["played"] if is_maestro else None,
+    )
 
 
-def _samples() -> list[page.Sample]:
-    about = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
-    notes = read_notes(SAMPLES / "notes.parquet")
-    samples = []
-    for piece, entry in enumerate(about):
-        for file in (SAMPLES / f"{entry['name']}.mid", AUDIO / f"{entry['name']}.mp3"):
+def read_cards() -> list[SampleCard]:
+    """Read the samples with their notes.
+
+    Raises:
+        InputError: a file is missing, also one that the page only links to.
+    """
+    samples, notes = read_samples(paths.SAMPLES)
+    for sample in samples:
+        for file in (paths.SAMPLES / f"{sample.name}.mid", paths.AUDIO / f"{sample.name}.mp3"):
             if not file.is_file():
                 raise InputError(f"{file}: not found, so the page would link to nothing; run `dvc repro`")
-        values = {key: entry[key] for key in ("name", "kind", "title", "composer", "seconds", "regions")}
-        samples.append(page.Sample(**values, notes=notes[notes["piece"] == piece]))
-    return samples
+    return [SampleCard(sample, notes[notes["piece"] == piece]) for piece, sample in enumerate(samples)]
 
 
-def _read(name: str) -> dict:
-    return json.loads((REPORTS / name).read_text(encoding="utf-8"))
+def write_figures(run: page.Run, dpi: int) -> None:
+    """Replace the folder of figures.
+
+    Args:
+        run: what to draw.
+        dpi: resolution.
+    """
+    with atomic_directory(paths.FIGURES) as folder:
+        save_figure(figures.draw_loss(run.loss), folder / "loss.png", dpi)
+        save_figure(figures.draw_distributions(run.distributions), folder / "distributions.png", dpi)
+        write_piano_rolls(run.cards, folder, dpi)
+
+
+def write_piano_rolls(cards: Sequence[SampleCard], folder: Path, dpi: int) -> None:
+    """Write roll-<sample>.png for each sample into `folder`."""
+    for card in cards:
+        roll = draw_piano_roll(card.notes, card.sample.regions, card.sample.seconds, card.caption)
+        save_figure(roll, folder / f"roll-{card.name}.png", dpi)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, dataset=DatasetName, train=dict[str, Any], generate=dict[str, Any], plot=PlotParams)

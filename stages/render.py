@@ -1,34 +1,33 @@
-"""Sound for every sample.
+"""Synthesize the samples as sound.
 
-Reads reports/samples/samples.json and notes.parquet; writes reports/audio/<name>.mp3, one file a sample.
+Reads reports/samples; writes reports/audio/<name>.mp3, one file for each sample in samples.json.
 """
 
-import json
 from concurrent.futures import as_completed
-from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.audio import synthesizer
-from stages.representation.note_table import read_notes
-from stages.utils import process_pool
+from stages.audio.synthesizer import write_mp3
+from stages.params.render import RenderParams
+from stages.samples.sample_set import read_samples
+from stages.utils import paths
 from stages.utils.atomic import atomic_directory
-from stages.utils.params import Params
+from stages.utils.process_pool import cpu_count, process_pool
 from stages.utils.runner import run_stage
 
-SAMPLES = Path("reports/samples")
-AUDIO = Path("reports/audio")
 
-
-def main(params: Params) -> None:
-    samples = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
-    notes = read_notes(SAMPLES / "notes.parquet")
-    rate, loudness = params.render.sample_rate, params.render.loudness
-    pool = process_pool.process_pool(min(len(samples), process_pool.cpu_count()) or 1)
-    with atomic_directory(AUDIO) as folder:
+def main(render: RenderParams) -> None:
+    """Write an MP3 file for every sample, in parallel."""
+    samples, notes = read_samples(paths.SAMPLES)
+    pool = process_pool(min(len(samples), cpu_count()) or 1)
+    with atomic_directory(paths.AUDIO) as folder:
         tasks = [
             pool.submit(
-                synthesizer.write_mp3, notes[notes["piece"] == number], folder / f"{sample['name']}.mp3", rate, loudness
+                write_mp3,
+                notes[notes["piece"] == number],
+                folder / f"{sample.name}.mp3",
+                render.sample_rate,
+                render.loudness_dbfs,
             )
             for number, sample in enumerate(samples)
         ]
@@ -42,4 +41,4 @@ def main(params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, render=RenderParams)

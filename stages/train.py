@@ -1,130 +1,183 @@
-"""Train the network: data/notes -> models/bilstm.keras, reports/training.json and reports/loss.csv."""
+"""Train the network.
 
-import hashlib
-import json
-import sys
+Reads data/notes. Writes models/bilstm.keras, reports/loss.json (the lowest validation loss), reports/loss.csv (losses
+of every epoch, rewritten after each), reports/parameters.csv (the size of every weight) and
+reports/environment.json (versions and processor).
+"""
+
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from stages.params.train import TrainParams
 from stages.representation.grid_encoding import encode
 from stages.representation.note_table import read_notes
-from stages.utils.atomic import atomic_file
+from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
-from stages.utils.params import Params
+from stages.utils.json_io import write_json
+from stages.utils.paths import CHECKPOINT, MODEL, NOTES, REPORTS
 from stages.utils.runner import run_stage
 
-TRAIN, VALIDATION = Path("data/notes/train.parquet"), Path("data/notes/validation.parquet")
-MODEL, SUMMARY, LOSS = Path("models/bilstm.keras"), Path("reports/training.json"), Path("reports/loss.csv")
-CHECKPOINT = Path("models/.checkpoint/training.npz")
-# Kept in git, but no out of the stage: it says on what the model was made, and is to change no hash.
-ENVIRONMENT = Path("reports/environment.json")
+if TYPE_CHECKING:  # imported in functions only: the backend takes seconds, and wrong input is reported before
+    from stages.model.bilstm import BiLSTM
+    from stages.training.checkpoint import Checkpoint, TrainingState
+    from stages.training.data import BatchConfig
+    from stages.training.trainer import History, TrainingConfig
+    from stages.training.training_model import TrainingModel
+
+TRAIN, VALIDATION = NOTES / "train.parquet", NOTES / "validation.parquet"
+LOSS, LOSS_HISTORY, PARAMETERS = REPORTS / "loss.json", REPORTS / "loss.csv", REPORTS / "parameters.csv"
+# Kept in git, but no out of the stage: it depends on the machine, and must not change a hash.
+ENVIRONMENT = REPORTS / "environment.json"
+
+STAGES = Path(__file__).resolve().parent
+TRAINING_CODE = (
+    "train.py",
+    "params/train.py",
+    "representation/*.py",
+    "model/*.py",
+    "training/*.py",
+)
+"""What a checkpoint depends on. Plumbing is left out: it has no influence on the weights."""
 
 
-def main(params: Params) -> None:
-    """Train and save the weights of the best epoch; go on from a checkpoint that fits."""
-    train = [piece for _, piece in read_notes(TRAIN).groupby("piece")]
-    validation = [
-        encode(piece)[: params.train.validation_notes] for _, piece in read_notes(VALIDATION).groupby("piece")
-    ]
-    if not train:
+def main(train: TrainParams) -> None:
+    """Train the network and save the weights of its best epoch; resume from a checkpoint that fits.
+
+    Raises:
+        InputError: there is no music to train on, or training diverges.
+    """
+    pieces = _read_pieces(TRAIN)
+    if not pieces:
         raise InputError(
-            f"{TRAIN}: there are no notes to train on; the data set needs more pieces, or smaller extract shares"
+            f"{TRAIN}: there are no notes to train on; the data set needs more pieces, or"
+            " smaller extract.validation_fraction and extract.test_fraction"
         )
+    validation = [encode(piece)[: train.validation_max_notes] for piece in _read_pieces(VALIDATION)]
 
+    from stages.model.serialization import save_model
+    from stages.training import checkpoint, determinism
+
+    determinism.make_reproducible(train.seed)
+    determinism.single_thread_ops()
+    network = build_network(train)
+    saved = checkpoint.Checkpoint(CHECKPOINT, checkpoint.fingerprint(train.model_dump_json(), fingerprint_files()))
+    state = _train_network(network, train, pieces, validation, saved)
+    write_json(LOSS, {"loss": state.best_loss})
+    write_csv(PARAMETERS, _parameter_table(network))
+    write_json(ENVIRONMENT, determinism.describe_environment())
+    MODEL.parent.mkdir(parents=True, exist_ok=True)
+    save_model(network, MODEL)
+    saved.discard()
+
+
+def build_network(train: TrainParams) -> BiLSTM:
+    """Make the untrained network."""
     import keras
 
-    from stages.model import bilstm, likelihood, serialization
-    from stages.training import checkpoint, data, determinism, trainer
+    from stages.model.bilstm import BiLSTM
 
-    settings = params.train
-    determinism.make_reproducible(settings.seed)
-    determinism.single_thread_ops()
-    network = bilstm.BiLSTM(
-        units=settings.units,
-        trunk=settings.trunk,
-        head=settings.head,
-        longest_gap=settings.longest_gap,
-        pointers=settings.pointers,
-        dtype=keras.DTypePolicy("mixed_bfloat16" if settings.precision == "bfloat16" else "float32"),
+    return BiLSTM(
+        units=train.lstm_units,
+        trunk=train.trunk_units,
+        head=train.head_units,
+        longest_gap=train.max_gap_notes,
+        pointers=train.duration_pointers,
+        dtype=keras.DTypePolicy("mixed_bfloat16" if train.precision == "bfloat16" else "float32"),
     )
-    score = likelihood.make_scorer(network)
-    checkpoint = checkpoint.Checkpoint(CHECKPOINT, _fingerprint(params))
+
+
+def build_training_model(network: BiLSTM, train: TrainParams) -> TrainingModel:
+    """Add to the network what training needs."""
+    from stages.training.training_model import TrainingModel
+
+    return TrainingModel(
+        network, train.batch_size, dropout=train.dropout, stateful=train.stateful, loss_on=train.loss_on
+    )
+
+
+def batch_config(train: TrainParams) -> BatchConfig:
+    """Return what training batches look like."""
+    from stages.training.data import BatchConfig
+
+    return BatchConfig(
+        seed=train.seed,
+        batch_size=train.batch_size,
+        seq_len=train.seq_len,
+        infill_fraction=train.infill_fraction,
+        max_gap_notes=train.max_gap_notes,
+        transpose_semitones=train.transpose_semitones,
+        time_stretch=train.time_stretch,
+    )
+
+
+def training_config(train: TrainParams) -> TrainingConfig:
+    """Return the schedule of training."""
+    from stages.training.trainer import TrainingConfig
+
+    return TrainingConfig(
+        epochs=train.epochs,
+        steps_per_epoch=train.steps_per_epoch,
+        learning_rate=train.learning_rate,
+        warmup_steps=train.warmup_steps,
+        weight_decay=train.weight_decay,
+        clip_norm=train.clip_norm,
+        patience=train.patience,
+    )
+
+
+def fingerprint_files() -> list[Path]:
+    """Return data and code that a checkpoint and the run that resumes from it must have in common."""
+    return [TRAIN, VALIDATION, *(path for pattern in TRAINING_CODE for path in sorted(STAGES.glob(pattern)))]
+
+
+def _read_pieces(path: Path) -> list[pd.DataFrame]:
+    return [piece for _, piece in read_notes(path).groupby("piece")]
+
+
+def _train_network(
+    network: BiLSTM,
+    train: TrainParams,
+    pieces: list[pd.DataFrame],
+    validation: list[np.ndarray],
+    checkpoint: Checkpoint,
+) -> TrainingState:
+    from stages.model.likelihood import make_scorer
+    from stages.training.data import TrainingPiece, training_batches
+    from stages.training.trainer import Trainer
+
+    score, training_pieces = make_scorer(network), [TrainingPiece.from_notes(piece) for piece in pieces]
+    trainer = Trainer(
+        build_training_model(network, train),
+        training_config(train),
+        validate=lambda: score(validation).mean() if validation else None,
+        checkpoint=checkpoint,
+        on_epoch=_write_loss_history,
+    )
     try:
-        progress = trainer.train_model(
-            trainer.TrainingModel(
-                network,
-                settings.streams,
-                dropout=settings.dropout,
-                carry=settings.carry,
-                last_only=settings.targets == "last",
-            ),
-            lambda skip: data.training_batches(
-                [lambda stretch, piece=piece: encode(piece, stretch) for piece in train],
-                [len(piece) for piece in train],
-                seed=settings.seed,
-                streams=settings.streams,
-                window=settings.window,
-                infill_streams=round(settings.infill_share * settings.streams),
-                longest_gap=settings.longest_gap,
-                transpose=settings.transpose,
-                stretch=settings.stretch,
-                skip=skip,
-            ),
-            lambda: score(validation).mean() if validation else None,
-            trainer.TrainingConfig(
-                epochs=settings.epochs,
-                steps_per_epoch=settings.steps_per_epoch,
-                learning_rate=settings.learning_rate,
-                warmup_steps=settings.warmup_steps,
-                weight_decay=settings.weight_decay,
-                clip_norm=settings.clip_norm,
-                patience=settings.patience,
-            ),
-            checkpoint,
-        )
+        return trainer.train(lambda skip: training_batches(training_pieces, batch_config(train), skip))
     except FloatingPointError as error:
-        raise InputError(f"params.yaml: train.learning_rate = {settings.learning_rate}: {error}; use less") from None
-
-    history = pd.DataFrame(progress.history)
-    best = history.iloc[progress.best_epoch - 1]
-    summary = {
-        "best_epoch": progress.best_epoch,
-        "epochs": len(history),
-        "stopped_early": len(history) < settings.epochs,
-        "parameters": network.count_params(),
-        "notes_seen": progress.notes,
-        "train_loss": round(best["loss"], 4),
-        "validation_loss": {
-            name.removeprefix("validation_"): round(best[name], 4) if validation else None
-            for name in history.columns
-            if name.startswith("validation_")
-        },
-    }
-    MODEL.parent.mkdir(exist_ok=True)
-    SUMMARY.parent.mkdir(exist_ok=True)
-    reports = {
-        LOSS: history.to_csv(index=False, float_format="%.6g", lineterminator="\n"),
-        SUMMARY: json.dumps(summary, indent=2) + "\n",
-        ENVIRONMENT: json.dumps(determinism.describe_environment(), indent=2) + "\n",
-    }
-    for path, text in reports.items():
-        with atomic_file(path) as part:
-            part.write_text(text, encoding="utf-8", newline="\n")
-    serialization.save_model(network, MODEL)
-    checkpoint.discard()
+        raise InputError(f"params.yaml: train.learning_rate = {train.learning_rate}: {error}; lower it") from None
 
 
-def _fingerprint(params: Params) -> str:
-    # Settings, data and code: what a checkpoint must have in common with the run that goes on from it.
-    code = sorted(
-        module.__file__ for name, module in sys.modules.items() if name.startswith("stages.") and module.__file__
+def _write_loss_history(history: History) -> None:
+    write_csv(LOSS_HISTORY, pd.DataFrame(history))
+
+
+def _parameter_table(network: BiLSTM) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "weight": weight.path,
+            "shape": "x".join(map(str, weight.shape)),
+            "parameters": int(np.prod(weight.shape)),
+        }
+        for weight in network.weights
     )
-    digest = hashlib.sha256(params.train.model_dump_json().encode())
-    for path in [TRAIN, VALIDATION, *map(Path, code), Path(__file__)]:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, train=TrainParams)

@@ -7,6 +7,19 @@ import pytest
 
 from tests.helpers.dvc_clone import commit, committed_copy, run, small_clone
 
+PIPELINE = Path(__file__).parent / "pipeline"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that run DVC in a clone or open a browser."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if PIPELINE in item.path.parents or {"rebuilt", "shared"} & fixtures:
+            item.add_marker(pytest.mark.dvc)
+            item.add_marker(pytest.mark.slow)
+        if "chromium" in fixtures:
+            item.add_marker(pytest.mark.browser)
+
 
 @pytest.fixture(scope="session")
 def rebuilt(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:

@@ -1,8 +1,8 @@
-"""Notes to sound, and sound to files that every browser plays.
+"""Synthesis of piano sound from notes, and writing of MP3 files.
 
 Time in the sound is time in the notes: silence before the first note is kept, so a playhead needs no offset. The sound
-ends when the last note has faded. Memory does not grow with the length of the music; it is played twice instead, once
-to measure and once to write.
+ends when the last note has faded. Memory does not grow with the length of the music, since sound is synthesized block
+by block. Instead the music is synthesized twice: once to find the gain, and once to write.
 """
 
 import io
@@ -16,124 +16,181 @@ import soundfile
 from stages.audio.soundfont import Piano
 from stages.utils.atomic import atomic_file
 
-KEYBOARD = 64.5
-"""MIDI number of the middle of the keyboard, heard in the middle."""
+KEYBOARD_CENTER = 64.5
+"""MIDI number of the middle of the keyboard, which sounds from the center."""
 
-KNEE, CEILING = 0.5, 0.75
-"""Amplitudes: peaks above the first, 6 dB below full scale, are bent so that they stay below the second, 2.5 dB below.
-MP3 moves peaks by up to that much."""
+KEYBOARD_HALF_WIDTH = 43.5
+"""Semitones from the center to the outermost keys of a piano."""
 
-HIGHEST = 4.0
-"""Amplitude: how high a peak may be before it is bent. Sound with higher peaks for its loudness is left softer."""
+CLIP_KNEE = 0.5
+"""Amplitude above which soft clipping begins: 6 dB below full scale."""
+
+CLIP_CEILING = 0.75
+"""Amplitude that soft-clipped sound stays below: 2.5 dB below full scale, since MP3 raises peaks by up to that much."""
+
+MAX_PEAK = 4.0
+"""Highest amplitude before soft clipping. Sound with higher peaks at its target loudness gets less gain instead."""
 
 BITRATE = 96
-"""kbit/s, constant: players find a place in such a file exactly, which a playhead needs."""
+"""kbit/s, constant: only in such a file do players seek exactly, which a playhead needs."""
 
-_ENCODER_GAIN = 0.95  # LAME turns its input down by this much
-_BLOCK = 10  # s of sound in memory at a time, beside the notes that ring on
-_LEVELS = 10 ** (np.arange(-140, 60, 0.05) / 20)  # amplitudes between which `_gain` counts
+BLOCK_SECONDS = 10
+"""s of sound in memory at a time, besides the notes that still ring."""
+
+ENCODER_GAIN = 0.95
+"""Factor by which LAME scales its input down."""
+
+_BIN_EDGES = 10 ** (np.arange(-140, 60, 0.05) / 20)  # amplitudes; bins of the histogram in `find_gain`
 
 
 class Synthesizer:
-    """Notes played on the piano of `soundfont.FONT`.
+    """Notes played on the piano of `soundfont.DEFAULT_SOUNDFONT`.
 
-    Read are the columns start, sustained (s; how long each note sounds, so the pedal is heard), pitch and velocity.
-    `rate` in Hz. Amplitude goes with the square of the velocity (SoundFont 2.04, section 8.4.1); low keys sound from
-    the left. Each note begins in the frame nearest to its start.
+    Amplitude grows with the square of the velocity (SoundFont 2.04, section 8.4.1). Low keys sound from the left. Each
+    note begins at the sample nearest to its start.
+
+    Attributes, in order of start, then pitch, times in samples:
+        onset: first sample of each note.
+        held: samples until each note is released.
+        end: sample at which each note has faded.
+        pitch: MIDI numbers.
+        gain: left and right amplitude, float32 `[notes, 2]`.
+        releases: release envelope by pitch.
+        tones: sound of a held key by pitch.
     """
 
-    def __init__(self, notes: pd.DataFrame, rate: int) -> None:
+    def __init__(self, notes: pd.DataFrame, sample_rate: int) -> None:
+        """Synthesize one tone per pitch.
+
+        Args:
+            notes: the columns `start`, `sounding_duration` (both in s; the latter includes the pedal), `pitch` and
+                `velocity` of a note table, in any order.
+            sample_rate: in Hz.
+        """
         piano, notes = Piano(), notes.sort_values(["start", "pitch"], kind="stable")
-        self.rate = rate
-        self.start = np.rint(notes["start"].to_numpy(np.float64) * rate).astype(np.int64)
-        self.held = np.rint(notes["sustained"].to_numpy(np.float64) * rate).astype(np.int64)
+        self.sample_rate = sample_rate
+        self.onset = np.rint(notes["start"].to_numpy(np.float64) * sample_rate).astype(np.int64)
+        self.held = np.rint(notes["sounding_duration"].to_numpy(np.float64) * sample_rate).astype(np.int64)
         self.pitch = notes["pitch"].to_numpy(np.int64)
-        self.gain = (notes["velocity"].to_numpy(np.float32)[:, None] / 127) ** 2 * _balance(self.pitch)
-        self.fades = {pitch: piano.release(pitch, rate) for pitch in np.unique(self.pitch).tolist()}
+        self.gain = (notes["velocity"].to_numpy(np.float32)[:, None] / 127) ** 2 * _pan(self.pitch)
+        self.releases = {pitch: piano.release_envelope(pitch, sample_rate) for pitch in np.unique(self.pitch).tolist()}
         self.tones = {
-            pitch: piano.tone(pitch, (self.held[self.pitch == pitch].max() + len(fade)) / rate, rate)
-            for pitch, fade in self.fades.items()
+            pitch: piano.tone(pitch, (self.held[self.pitch == pitch].max() + len(release)) / sample_rate, sample_rate)
+            for pitch, release in self.releases.items()
         }
-        length = {pitch: (len(self.fades[pitch]), len(tone)) for pitch, tone in self.tones.items()}
-        fading, ringing = np.array([length[pitch] for pitch in self.pitch.tolist()], np.int64).reshape(-1, 2).T
-        self.end = self.start + np.minimum(self.held + fading, ringing)
+        release_length = np.array([len(self.releases[pitch]) for pitch in self.pitch.tolist()], np.int64)
+        tone_length = np.array([len(self.tones[pitch]) for pitch in self.pitch.tolist()], np.int64)
+        self.end = self.onset + np.minimum(self.held + release_length, tone_length)
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Successive parts of the sound, float32 `[frames, 2]`, unscaled; the last one ends with the sound.
+        """Yield successive blocks of the sound.
 
-        Without notes, a second of silence.
+        Yields:
+            float32 `[samples, 2]` (left, right), unscaled: `BLOCK_SECONDS` each, and the last one up to the end of the
+            sound. Without notes, one second of silence.
         """
-        tail = np.zeros((0 if len(self.start) else self.rate, 2), np.float32)
-        size = _BLOCK * self.rate
-        final = int(self.start.max(initial=-size)) // size
-        for number in range(final + 1):
-            begin = number * size
-            rows = range(*np.searchsorted(self.start, [begin, begin + size]).tolist())
-            frames = max([size if number < final else 0, len(tail), *(self.end[rows] - begin)])
-            sound = np.zeros((frames, 2), np.float32)
-            sound[: len(tail)] = tail
+        block_size = BLOCK_SECONDS * self.sample_rate
+        last_block = int(self.onset.max(initial=-block_size)) // block_size
+        ringing = np.zeros((0 if len(self.onset) else self.sample_rate, 2), np.float32)  # what blocks so far left over
+        for number in range(last_block + 1):
+            begin = number * block_size
+            rows = range(*np.searchsorted(self.onset, [begin, begin + block_size]).tolist())
+            samples = max([block_size if number < last_block else 0, len(ringing), *(self.end[rows] - begin)])
+            sound = np.zeros((samples, 2), np.float32)
+            sound[: len(ringing)] = ringing
             for row in rows:
-                sound[self.start[row] - begin : self.end[row] - begin] += self._note(row)
-            tail = sound[size:] if number < final else sound
-            if number < final:
-                yield sound[:size]
-        yield tail
+                sound[self.onset[row] - begin : self.end[row] - begin] += self._note(row)
+            if number == last_block:
+                ringing = sound
+            else:
+                ringing = sound[block_size:]
+                yield sound[:block_size]
+        yield ringing
 
     def _note(self, row: int) -> np.ndarray:
         pitch, held = int(self.pitch[row]), int(self.held[row])
-        note = self.tones[pitch][: self.end[row] - self.start[row]].copy()
-        note[held:] *= self.fades[pitch][: max(len(note) - held, 0)]
+        note = self.tones[pitch][: self.end[row] - self.onset[row]].copy()
+        note[held:] *= self.releases[pitch][: max(len(note) - held, 0)]
         return note[:, None] * self.gain[row]
 
 
-def write_mp3(notes: pd.DataFrame, path: Path, rate: int, loudness: float) -> None:
-    """Play notes (see `Performance`) into an MP3 file, stereo, `BITRATE`, `rate` Hz (22050, 44100 or 48000).
+def write_mp3(notes: pd.DataFrame, path: Path, sample_rate: int, loudness_dbfs: float) -> None:
+    """Synthesize notes into a stereo MP3 file of `BITRATE`.
 
-    `loudness` is the root mean square level of the whole file in dB below full scale, -40 to -10. Peaks are bent to
-    stay below full scale, and the gain makes up for what that takes away. The same notes give the same bytes.
+    Peaks are soft-clipped to stay below full scale, and the gain makes up for what this takes away. The same notes give
+    the same bytes, in whatever order the rows are.
+
+    Args:
+        notes: see `Synthesizer`.
+        path: the file; it appears once it is complete.
+        sample_rate: in Hz: 22050, 44100 or 48000.
+        loudness_dbfs: RMS level of the whole file in dB relative to full scale, -40 to -10.
     """
-    performance = Synthesizer(notes, rate)
-    gain = _gain(performance.blocks(), loudness)
-    # libsndfile counts compression from the highest to the lowest bit rate that the sample rate allows.
-    highest, lowest = (320, 32) if rate >= 32000 else (160, 8)
-    form = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT"}
+    synthesizer = Synthesizer(notes, sample_rate)
+    gain = find_gain(synthesizer.blocks(), loudness_dbfs)
+    # libsndfile maps compression 0 to 1 to the bit rates that the sample rate allows, from the highest to the lowest.
+    highest, lowest = (320, 32) if sample_rate >= 32000 else (160, 8)
     compression = (highest - BITRATE) / (highest - lowest)
-    # In memory first, where it takes 1 MB a minute: libsndfile does not tell why the disk refuses.
+    encoding = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT"}
+    # Encoded in memory, where it takes 1 MB a minute, since libsndfile does not give the reason of a failed write.
     encoded = io.BytesIO()
-    with soundfile.SoundFile(encoded, "w", rate, 2, **form, compression_level=compression) as file:
-        for sound in performance.blocks():
-            file.write(_bent(sound * gain) / np.float32(_ENCODER_GAIN))
+    with soundfile.SoundFile(encoded, "w", sample_rate, 2, **encoding, compression_level=compression) as file:
+        for sound in synthesizer.blocks():
+            file.write(soft_clip(sound * gain) / np.float32(ENCODER_GAIN))
     with atomic_file(path) as part:
         part.write_bytes(encoded.getvalue())
 
 
-def _balance(pitch: np.ndarray) -> np.ndarray:
-    # Left and right amplitude, float32 [notes, 2], of the same power for all keys.
-    angle = np.pi / 4 * (1 + 0.5 * np.clip((pitch.astype(np.float64) - KEYBOARD) / 43.5, -1, 1))
-    return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+def soft_clip(sound: np.ndarray) -> np.ndarray:
+    """Return the sound with its peaks limited.
+
+    Amplitudes up to `CLIP_KNEE` are unchanged. Higher ones approach `CLIP_CEILING` along a hyperbolic tangent, without
+    a corner and without reaching it.
+    """
+    amplitude = np.abs(sound)
+    excess = np.maximum(amplitude - CLIP_KNEE, 0)
+    headroom = CLIP_CEILING - CLIP_KNEE
+    return np.where(excess > 0, np.copysign(CLIP_KNEE + headroom * np.tanh(excess / headroom), sound), sound)
 
 
-def _bent(sound: np.ndarray) -> np.ndarray:
-    # Linear up to the knee, then towards the ceiling without reaching it.
-    size = np.abs(sound)
-    over = np.maximum(size - KNEE, 0)
-    room = CEILING - KNEE
-    return np.where(over > 0, np.copysign(KNEE + room * np.tanh(over / room), sound), sound)
+def find_gain(blocks: Iterator[np.ndarray], loudness_dbfs: float) -> np.float32:
+    """Find the gain that brings a sound, once soft-clipped, to a loudness.
 
+    The RMS level for a gain is computed from a histogram of the amplitudes, and the gain is found by bisection.
 
-def _gain(sound: Iterator[np.ndarray], loudness: float) -> np.float32:
-    # The factor that brings the sound, once bent, to the loudness; found on counts of its amplitudes.
-    counts, values, peak = np.zeros(len(_LEVELS) + 1), 0, 0.0
-    for part in sound:
-        size = np.abs(part.ravel())
-        counts += np.bincount(np.searchsorted(_LEVELS, size), minlength=len(counts))
-        values, peak = values + len(size), max(peak, float(size.max(initial=0)))
+    Args:
+        blocks: the sound, block by block.
+        loudness_dbfs: target RMS level in dB relative to full scale.
+
+    Returns:
+        The gain as a factor: at most what brings the peak to `MAX_PEAK`; 0 for silence.
+    """
+    histogram, peak = _amplitude_histogram(blocks)
     if not peak:
         return np.float32(0)
-    middles = np.append(0, np.sqrt(_LEVELS[1:] * _LEVELS[:-1]))
-    low, high = 0.0, HIGHEST / peak
-    for _ in range(50):  # after which halving leaves nothing to choose
+    values = int(histogram.sum())
+    bin_centers = np.append(0, np.sqrt(_BIN_EDGES[1:] * _BIN_EDGES[:-1]))
+    target_power = 10 ** (loudness_dbfs / 10)
+    low, high = 0.0, MAX_PEAK / peak
+    for _ in range(50):  # beyond the precision of float64
         gain = (low + high) / 2
-        power = (counts[:-1] * _bent(middles * gain) ** 2).sum() / values
-        low, high = (gain, high) if power < 10 ** (loudness / 10) else (low, gain)
+        power = (histogram[:-1] * soft_clip(bin_centers * gain) ** 2).sum() / values
+        low, high = (gain, high) if power < target_power else (low, gain)
     return np.float32(low)
+
+
+def _amplitude_histogram(blocks: Iterator[np.ndarray]) -> tuple[np.ndarray, float]:
+    """Return how many values of a sound lie below, between and above `_BIN_EDGES`, and the peak amplitude."""
+    histogram, peak = np.zeros(len(_BIN_EDGES) + 1), 0.0
+    for block in blocks:
+        amplitude = np.abs(block.ravel())
+        histogram += np.bincount(np.searchsorted(_BIN_EDGES, amplitude), minlength=len(histogram))
+        peak = max(peak, float(amplitude.max(initial=0)))
+    return histogram, peak
+
+
+def _pan(pitch: np.ndarray) -> np.ndarray:
+    """Return left and right amplitude, float32 `[notes, 2]`, with the same power for all keys."""
+    position = np.clip((pitch.astype(np.float64) - KEYBOARD_CENTER) / KEYBOARD_HALF_WIDTH, -1, 1)
+    angle = np.pi / 4 * (1 + 0.5 * position)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)

@@ -1,7 +1,7 @@
-"""The archive of a catalogued data set: fetched, checked against its SHA256SUMS and unpacked in one pass.
+"""The archive of a data set in the catalog: downloaded, and checked against SHA256SUMS while it is unpacked.
 
-Neither the network nor an archive is trusted: what comes out is exactly the files that SHA256SUMS lists, each with
-its hash. How they were packed does not matter.
+Neither the network nor an archive is trusted. The result is exactly the files listed in SHA256SUMS, each with its hash.
+How the archive was packed does not matter.
 """
 
 import hashlib
@@ -12,10 +12,11 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import requests
 from tqdm import tqdm
@@ -23,154 +24,238 @@ from tqdm import tqdm
 from stages.datasets.catalog import escapes_folder
 from stages.utils.errors import InputError
 
-WAITS = (1, 2, 4, 8)  # seconds before each further attempt at a download
-TIMEOUT = (10, 60)  # seconds for connecting, and for every further byte
-BUSY = (408, 416, 425, 429, 500, 502, 503, 504)  # answers after which asking again may help
-CHUNK = 2**16  # bytes held in memory at a time
-UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OverflowError, ValueError)
+RETRY_DELAYS = (1, 2, 4, 8)
+"""Seconds to wait before each further attempt at a download."""
 
-Members = dict[str, Callable[[], BinaryIO]]  # how to open each file of an archive, by its path there
+TIMEOUT_SECONDS = (10, 60)
+"""For connecting, and for each further byte."""
+
+RETRY_STATUSES = (408, 416, 425, 429, 500, 502, 503, 504)
+"""HTTP statuses after which another attempt may succeed."""
+
+CHUNK_BYTES = 2**16
+"""Bytes held in memory at a time."""
+
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OverflowError, ValueError)
+"""What zipfile raises for an archive that is damaged."""
+
+Members = Mapping[str, Callable[[], IO[bytes]]]
+"""How to open each file of an archive, by its path in the archive."""
 
 
-class _Broken(Exception):
-    """A download failed in a way that may pass."""
+class _TransientError(Exception):
+    """A download failed for a reason that may pass."""
 
 
 def is_url(source: str) -> bool:
-    """Whether `source` is a URL rather than a path."""
+    """Return whether `source` is a URL and not a path."""
     return "://" in source
 
 
-def download(url: str, target: Path, limit: int) -> None:
-    """Download `url` into the file `target`, of which no more than `limit` bytes are taken.
+def download(url: str, target: Path, max_bytes: int) -> None:
+    """Download a file over HTTP.
 
-    After a broken connection, a short body or an answer in BUSY it tries again after each of WAITS, and goes on
-    where it broke off if the server can do that.
+    After a broken connection, a short body or a status in RETRY_STATUSES, another attempt follows after each of
+    RETRY_DELAYS. It resumes where the previous one stopped if the server supports that.
 
-    Raises InputError when all attempts have failed, and at once if another attempt would not help: the server has
-    no such file, the address makes no sense, there are more than `limit` bytes.
+    Args:
+        url: the address.
+        target: the file to write.
+        max_bytes: the most bytes that are written.
+
+    Raises:
+        InputError: all attempts failed, or another one would not help: the server has no such file, the URL is not
+            valid, or there are more than `max_bytes` bytes.
     """
-    resume: dict[str, str] = {}
     with tqdm(desc="downloading", unit="B", unit_scale=True) as bar:
-        for wait in (*WAITS, None):
+        transfer = _Transfer(url, target, max_bytes, bar)
+        for delay in RETRY_DELAYS:
             try:
-                return _attempt(url, target, limit, resume, bar)
-            except _Broken as error:
-                if wait is None:
-                    raise InputError(f"{url}: cannot be downloaded: {error} ({len(WAITS) + 1} attempts)") from None
-                bar.write(f"{url}: {error}; trying again in {wait} s", file=sys.stderr)
-                time.sleep(wait)
+                return transfer.attempt()
+            except _TransientError as error:
+                bar.write(f"{url}: {error}; trying again in {delay} s", file=sys.stderr)
+                time.sleep(delay)
+        try:
+            transfer.attempt()
+        except _TransientError as error:
+            attempts = len(RETRY_DELAYS) + 1
+            raise InputError(f"{url}: cannot be downloaded: {error} ({attempts} attempts)") from None
 
 
-def _attempt(url: str, target: Path, limit: int, resume: dict[str, str], bar: tqdm) -> None:
-    """Ask once. `resume` holds the headers that ask for the rest only, and is brought up to date."""
-    try:
-        headers = {"Accept-Encoding": "identity", **resume}
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            rest = bool(resume) and response.status_code == 206
-            resume.clear()
-            if response.status_code in BUSY:
-                raise _Broken(f"{response.status_code} {response.reason}")
-            if not response.ok:
-                raise InputError(f"{url}: cannot be downloaded: {response.status_code} {response.reason}")
-            with target.open("ab" if rest else "wb") as file:
-                announced = file.tell() + (response.raw.length_remaining or 0)
-                bar.reset(total=announced)
-                bar.update(file.tell())
-                try:
-                    for chunk in response.iter_content(CHUNK):
-                        if max(announced, file.tell() + len(chunk)) > limit:
-                            raise InputError(f"{url}: larger than the data set's archive can be ({limit:,} bytes)")
-                        file.write(chunk)
-                        bar.update(len(chunk))
-                finally:
-                    version = response.headers.get("ETag", "")
-                    if version.startswith('"'):  # weak ones, W/"...", do not promise the same bytes
-                        resume.update({"Range": f"bytes={file.tell()}-", "If-Range": version})
-    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-        raise _Broken(_reason(error)) from None
-    except (requests.RequestException, ValueError) as error:  # what urllib3 says of some host names is a ValueError
-        raise InputError(f"{url}: cannot be downloaded: {error}") from None
+@dataclass
+class _Transfer:
+    """A download over several attempts."""
+
+    url: str
+    target: Path
+    max_bytes: int
+    bar: tqdm
+    resume_headers: dict[str, str] = field(default_factory=dict)  # request only what the last attempt left out
+
+    def attempt(self) -> None:
+        """Send one request and write the response to the target; raise _TransientError if another may succeed."""
+        headers = {"Accept-Encoding": "identity", **self.resume_headers}
+        try:
+            with requests.get(self.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
+                self._receive(response)
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            raise _TransientError(_root_cause(error)) from None
+        except (requests.RequestException, ValueError) as error:  # urllib3 raises ValueError for some host names
+            raise InputError(f"{self.url}: cannot be downloaded: {error}") from None
+
+    def _receive(self, response: requests.Response) -> None:
+        resumed = bool(self.resume_headers) and response.status_code == 206
+        self.resume_headers = {}
+        if response.status_code in RETRY_STATUSES:
+            raise _TransientError(f"{response.status_code} {response.reason}")
+        if not response.ok:
+            raise InputError(f"{self.url}: cannot be downloaded: {response.status_code} {response.reason}")
+        with self.target.open("ab" if resumed else "wb") as file:
+            try:
+                self._write_body(response, file)
+            finally:
+                self.resume_headers = _resume_headers(response, file.tell())
+
+    def _write_body(self, response: requests.Response, file: BinaryIO) -> None:
+        announced = file.tell() + (response.raw.length_remaining or 0)
+        self.bar.reset(total=announced)
+        self.bar.update(file.tell())
+        for chunk in response.iter_content(CHUNK_BYTES):
+            if max(announced, file.tell() + len(chunk)) > self.max_bytes:
+                raise InputError(f"{self.url}: larger than the data set's archive can be ({self.max_bytes:,} bytes)")
+            file.write(chunk)
+            self.bar.update(len(chunk))
 
 
-def _reason(error: BaseException) -> str:
-    while error.__context__:  # the first cause is what a user can act on: name not known, connection refused
+def _resume_headers(response: requests.Response, received: int) -> dict[str, str]:
+    etag = response.headers.get("ETag", "")
+    if not etag.startswith('"'):  # a weak ETag, W/"...", does not promise the same bytes
+        return {}
+    return {"Range": f"bytes={received}-", "If-Range": etag}
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__context__:  # a user can act on the first cause: name not known, connection refused
         error = error.__context__
     return str(getattr(error, "strerror", None) or error)
 
 
-def extract_archive(source: Path, target: Path, checksums: Mapping[str, str], size: int, label: str) -> None:
-    """Copy every file of `source`, a zip archive, to below the new folder `target`, checking each on the way.
+def extract_archive(source: Path, target: Path, checksums: Mapping[str, str], total_bytes: int, label: str) -> None:
+    """Copy every file of an archive to a folder, and check each against its SHA-256.
 
-    `checksums` maps each file's path in the archive to its SHA-256; all of them must be there and no others.
-    `size` is what the files come to in bytes; nothing is written beyond it. `source` may also be an unpacked folder,
-    the one that holds the archive's top folder or that top folder itself; what else lies in there is left alone.
+    Args:
+        source: a zip archive, or a folder into which it was unpacked: either the archive's top folder or the folder
+            that contains it. Other files in a folder are ignored.
+        target: the folder to write to; none of the archive's files may exist there.
+        checksums: the SHA-256 of each file by its path in the archive. All of them must be there, and no others.
+        total_bytes: the size of all files together; nothing is written beyond it.
+        label: how error messages name the archive.
 
-    Raises InputError, which starts with `label` and names the file at fault, for an archive that is not intact, holds
-    other files, or tries to write anywhere else or more than it should. `target` is then incomplete.
+    Raises:
+        InputError: the archive is damaged, holds other files, or would write outside the target or more than
+            `total_bytes`; the message begins with `label` and names the file. The target is then incomplete.
     """
     if not source.exists():
         raise InputError(f"{label}: no such file or folder")
-    written = 0
-    opened = _folder(source, checksums, label) if source.is_dir() else _zip(source, checksums, size, label)
-    with opened as members, tqdm(desc="unpacking", total=size, unit="B", unit_scale=True) as bar:
-        for name, opener in members.items():
-            path = target / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            digest = hashlib.sha256()
-            with path.open("xb") as file:
-                for chunk in _chunks(opener, f"{label}: {name}"):
-                    written += len(chunk)
-                    if written > size:
-                        raise InputError(f"{label}: {name}: unpacks to more than the {size:,} bytes of the data set")
-                    digest.update(chunk)
-                    file.write(chunk)
-                    bar.update(len(chunk))
-            if digest.hexdigest() != checksums[name]:
+    budget = _ByteBudget(total_bytes)
+    with (
+        _open_members(source, checksums, total_bytes, label) as members,
+        tqdm(desc="unpacking", total=total_bytes, unit="B", unit_scale=True) as bar,
+    ):
+        for name, open_member in members.items():
+            member_label = f"{label}: {name}"
+            chunks = budget.limit(_read_chunks(open_member, member_label), member_label)
+            actual = _write_and_hash(chunks, target / name, bar)
+            if actual != checksums[name]:
                 raise InputError(
-                    f"{label}: {name}: is not the data set's file: its SHA-256 is {digest.hexdigest()}, "
-                    f"not {checksums[name]}"
+                    f"{member_label}: is not the data set's file: its SHA-256 is {actual}, not {checksums[name]}"
                 )
 
 
-def _chunks(opener: Callable[[], BinaryIO], label: str) -> Iterator[bytes]:
+@dataclass
+class _ByteBudget:
+    """How many bytes may be written in all."""
+
+    total: int
+    spent: int = 0
+
+    def limit(self, chunks: Iterator[bytes], label: str) -> Iterator[bytes]:
+        """Yield the chunks; raise InputError, which begins with `label`, before one that exceeds the total."""
+        for chunk in chunks:
+            self.spent += len(chunk)
+            if self.spent > self.total:
+                raise _too_large(label, self.total)
+            yield chunk
+
+
+def _too_large(label: str, total_bytes: int) -> InputError:
+    return InputError(f"{label}: unpacks to more than the {total_bytes:,} bytes of the data set")
+
+
+def _write_and_hash(chunks: Iterator[bytes], path: Path, bar: tqdm) -> str:
+    digest = hashlib.sha256()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        for chunk in chunks:
+            digest.update(chunk)
+            file.write(chunk)
+            bar.update(len(chunk))
+    return digest.hexdigest()
+
+
+def _read_chunks(open_member: Callable[[], IO[bytes]], label: str) -> Iterator[bytes]:
     try:
-        with opener() as stream:
-            while chunk := stream.read(CHUNK):
+        with open_member() as file:
+            while chunk := file.read(CHUNK_BYTES):
                 yield chunk
-    except UNREADABLE as error:
+    except ZIP_ERRORS as error:
         raise InputError(f"{label}: damaged in the archive ({error})") from None
 
 
+def _open_members(
+    source: Path, checksums: Mapping[str, str], total_bytes: int, label: str
+) -> AbstractContextManager[Members]:
+    if source.is_dir():
+        return _open_folder(source, checksums, label)
+    return _open_zip(source, checksums, total_bytes, label)
+
+
 @contextmanager
-def _zip(source: Path, checksums: Mapping[str, str], size: int, label: str) -> Iterator[Members]:
+def _open_zip(source: Path, checksums: Mapping[str, str], total_bytes: int, label: str) -> Iterator[Members]:
     try:
         archive = zipfile.ZipFile(source)
-    except UNREADABLE as error:
+    except ZIP_ERRORS as error:
         raise InputError(f"{label}: not a whole zip archive ({error})") from None
     with archive:
-        files: dict[str, zipfile.ZipInfo] = {}
-        for entry in archive.infolist():
-            if fault := _fault(entry, files, checksums):
-                raise InputError(f"{label}: {entry.orig_filename!r}: {fault}")
-            if not entry.is_dir():
-                files[entry.filename] = entry
-        if sum(entry.file_size for entry in files.values()) > size:
-            raise InputError(f"{label}: unpacks to more than the {size:,} bytes of the data set")
-        if missing := sorted(checksums.keys() - files):
+        entries = _list_entries(archive, checksums, label)
+        if sum(entry.file_size for entry in entries.values()) > total_bytes:
+            raise _too_large(label, total_bytes)
+        if missing := sorted(checksums.keys() - entries):
             more = f" and {len(missing) - 1} more" if missing[1:] else ""
             raise InputError(f"{label}: lacks {missing[0]}{more}")
-        yield {name: partial(archive.open, entry) for name, entry in files.items()}
+        yield {name: partial(archive.open, entry) for name, entry in entries.items()}
 
 
-def _fault(entry: zipfile.ZipInfo, before: Mapping[str, zipfile.ZipInfo], checksums: Mapping[str, str]) -> str | None:
+def _list_entries(archive: zipfile.ZipFile, checksums: Mapping[str, str], label: str) -> dict[str, zipfile.ZipInfo]:
+    entries: dict[str, zipfile.ZipInfo] = {}
+    for entry in archive.infolist():
+        if fault := _find_fault(entry, entries, checksums):
+            raise InputError(f"{label}: {entry.orig_filename!r}: {fault}")
+        if not entry.is_dir():
+            entries[entry.filename] = entry
+    return entries
+
+
+def _find_fault(
+    entry: zipfile.ZipInfo, previous: Mapping[str, zipfile.ZipInfo], checksums: Mapping[str, str]
+) -> str | None:
     if escapes_folder(entry.orig_filename):
         return "leads out of the folder it is unpacked into; do not trust this archive"
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device; only files and folders are unpacked"
     if entry.is_dir():
         return None
-    if entry.filename in before:
+    if entry.filename in previous:
         return "is in the archive twice"
     if entry.filename not in checksums:
         return "is not a file of the data set"
@@ -178,16 +263,21 @@ def _fault(entry: zipfile.ZipInfo, before: Mapping[str, zipfile.ZipInfo], checks
         return "is damaged in the archive (begins before it)"
     if entry.flag_bits & 1:
         return "is encrypted"
+    # zipfile does not limit what one read unpacks with other methods, so a few bytes could fill the memory.
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "is packed in a rare way (not deflate); pack the archive again with an ordinary zip program"
+        return "is compressed with a rare method (not deflate); pack the archive again with an ordinary zip program"
     return None
 
 
 @contextmanager
-def _folder(source: Path, checksums: Mapping[str, str], label: str) -> Iterator[Members]:
+def _open_folder(source: Path, checksums: Mapping[str, str], label: str) -> Iterator[Members]:
     top = Path(next(iter(checksums))).parts[0]
     root = source if (source / top).exists() else source.parent
     for name in checksums:
         if not (root / name).is_file():
             raise InputError(f"{label}: lacks {name}")
-    yield {name: partial((root / name).open, "rb") for name in checksums}
+    yield {name: partial(_open_file, root / name) for name in checksums}
+
+
+def _open_file(path: Path) -> BinaryIO:
+    return path.open("rb")

@@ -1,7 +1,7 @@
-"""Data sets: the catalogue entry of one, and the pieces of an unpacked one with their splits.
+"""The catalog of data sets: finding a data set's folder, and reading its record and checksums.
 
-A data set is a folder under data/. With a dataset.yaml in it the set is catalogued: dataset.yaml says where its
-archive is, SHA256SUMS (in sha256sum's format) what the archive holds. Without, it is a folder of MIDI files.
+A data set is a folder under data/. If it has a dataset.yaml, it is in the catalog: dataset.yaml says where its archive
+is, and SHA256SUMS (in the format of sha256sum) lists the files in the archive. Otherwise it is a folder of MIDI files.
 """
 
 import hashlib
@@ -9,19 +9,20 @@ import os
 import re
 from pathlib import Path, PureWindowsPath
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from stages.utils.errors import InputError
+from stages.utils.yaml_io import Record, read_yaml
 
 RECORD_FILE = "dataset.yaml"
-CHECKSUMS = "SHA256SUMS"
+CHECKSUMS_FILE = "SHA256SUMS"
+
+READ_BYTES = 2**20
+"""Bytes of a file held in memory at a time while it is hashed."""
 
 
-class CatalogRecord(BaseModel):
-    """A catalogue entry, the content of a dataset.yaml. data/maestro/dataset.yaml explains the keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+class CatalogRecord(Record):
+    """The content of a dataset.yaml. data/maestro/dataset.yaml explains the keys."""
 
     name: str
     title: str
@@ -35,13 +36,21 @@ class CatalogRecord(BaseModel):
 
 
 def find_dataset(data: Path, name: str) -> Path:
-    """The folder that the setting `dataset: name` means, below or beside the folder `data`.
+    """Return the folder of a data set.
 
-    Raises InputError, listing the catalogued sets, if it is not a folder or not given as a path from `data`.
+    Args:
+        data: the folder data/.
+        name: the key `dataset` of params.yaml, a path relative to `data`.
+
+    Returns:
+        The folder, under or outside `data`.
+
+    Raises:
+        InputError: there is no such folder, or the path is absolute.
     """
     folder = data / name
     if Path(name).is_absolute():
-        raise InputError(f"dataset = {name!r}: write the path as seen from {data}/: {os.path.relpath(name, data)}")
+        raise InputError(f"dataset = {name!r}: write the path relative to {data}/: {os.path.relpath(name, data)}")
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"dataset = {name!r}: {folder} {problem}; {dataset_choices(data)}")
@@ -49,37 +58,49 @@ def find_dataset(data: Path, name: str) -> Path:
 
 
 def dataset_choices(data: Path) -> str:
-    """What `dataset` may be, for error messages."""
-    known = sorted(entry.parent.name for entry in data.glob(f"*/{RECORD_FILE}"))
-    return f"use {', '.join(known)} or the path, from {data}/, of a folder with .mid or .midi files"
+    """Return the possible values of the key `dataset` as a phrase for error messages.
+
+    Args:
+        data: the folder data/.
+    """
+    known = sorted(record.parent.name for record in data.glob(f"*/{RECORD_FILE}"))
+    return f"use {', '.join(known)} or the path, relative to {data}/, of a folder with .mid or .midi files"
 
 
 def read_record(folder: Path) -> CatalogRecord | None:
-    """The catalogue entry of the data set in `folder`, None if it is a folder of MIDI files.
+    """Read the catalog record of a data set.
 
-    Raises InputError, one line, for an entry that cannot be used.
+    Args:
+        folder: the data set's folder.
+
+    Returns:
+        The record, or None if the folder has no dataset.yaml.
+
+    Raises:
+        InputError: the record is not valid; the message names the file and the key.
     """
     path = folder / RECORD_FILE
     if not path.exists():
         return None
-    try:
-        entry = CatalogRecord.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{path}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None
-    if (entry.url is None) == (entry.archive is None):
+    record = read_yaml(path, CatalogRecord)
+    if (record.url is None) == (record.archive is None):
         raise InputError(f"{path}: give either url or archive")
-    return entry
+    return record
 
 
 def read_checksums(folder: Path) -> dict[str, str]:
-    """The SHA-256 (lower-case hexadecimal) of every file of a catalogued set by its path in the archive.
+    """Read the SHA256SUMS of a data set in the catalog.
 
-    Raises InputError, naming the line, if SHA256SUMS is missing or has a line that cannot be used.
+    Args:
+        folder: the data set's folder.
+
+    Returns:
+        The SHA-256 (lower-case hexadecimal) of every file of the data set, by its path in the archive.
+
+    Raises:
+        InputError: the file is missing, or a line of it, which the message names, is not valid.
     """
-    path = folder / CHECKSUMS
+    path = folder / CHECKSUMS_FILE
     if not path.exists():
         raise InputError(f"{path}: not found; a folder with {RECORD_FILE} needs one, in the format of sha256sum")
     try:
@@ -98,15 +119,19 @@ def read_checksums(folder: Path) -> dict[str, str]:
 
 
 def escapes_folder(name: str) -> bool:
-    """Whether `name` could mean, on any system, something other than a path below the folder it is joined to."""
+    """Return whether a relative path, joined to a folder, may on any system lead to something not inside it.
+
+    Args:
+        name: the path with forward slashes, from an untrusted source.
+    """
     path = PureWindowsPath(name)
     return not path.parts or bool(path.anchor) or ".." in path.parts or "\\" in name or "\0" in name
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, lower-case hexadecimal."""
+    """Return the SHA-256 of a file's content, lower-case hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(2**20):
+        while chunk := file.read(READ_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

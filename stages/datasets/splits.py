@@ -1,4 +1,4 @@
-"""The pieces of an unpacked data set, and their splits."""
+"""The pieces of an unpacked data set and their train, validation and test splits."""
 
 import csv
 import os
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from stages.datasets.catalog import escapes_folder, sha256
 from stages.utils.errors import InputError
@@ -15,6 +16,10 @@ MIDI_SUFFIXES = (".mid", ".midi")
 SPLITS = ("train", "validation", "test")
 
 TABLE_COLUMNS = ("canonical_composer", "canonical_title", "split", "year", "midi_filename")
+"""The columns that make a CSV file a table of pieces, as in MAESTRO."""
+
+HASH_DIGITS = 13
+"""Hexadecimal digits of the SHA-256 that decide a split: 52 bits, which a float64 holds exactly."""
 
 
 @dataclass(frozen=True)
@@ -22,100 +27,125 @@ class Piece:
     """One MIDI file of a data set."""
 
     file: str  # path relative to the unpacked data set's folder, with forward slashes
-    split: str  # "train", "validation" or "test"
+    split: str  # one of SPLITS
     composer: str  # "" if unknown
     title: str
     year: int  # 0 if unknown
 
 
-def midi_files(folder: Path) -> list[Path]:
-    """Every .mid and .midi file below `folder` (any case, hidden files and folders skipped), sorted by path."""
-    return _files(folder, MIDI_SUFFIXES)
+def list_midi_files(folder: Path) -> list[Path]:
+    """Return every .mid and .midi file under a folder, sorted by path.
 
+    The case of the suffix does not matter. Hidden files and folders are skipped.
 
-def list_pieces(raw: Path, validation_share: float, test_share: float) -> list[Piece]:
-    """List the pieces of the data set unpacked in the folder `raw`, sorted by `file`, each file once.
-
-    If there is a table in MAESTRO's form (a .csv with the columns canonical_composer, canonical_title, split, year
-    and midi_filename, the last relative to the table's folder), pieces and splits are the table's. Otherwise every
-    .mid and .midi file (any case, any nesting, hidden ones skipped) is a piece, its title the file's stem, its
-    composer the name of the folder it lies in ("" at the top), and its split follows from the SHA-256 of its content:
-    files with the same content share a split, and no file moves when others come or go. `validation_share` and
-    `test_share` (0 to 0.5 each) are the expected shares; a small folder may well leave a split empty.
-
-    Every file listed exists; whether it can be read as MIDI is not looked at.
-
-    Raises InputError if there are no MIDI files, or for a row of the table that cannot be used.
+    Raises:
+        InputError: a folder is a symbolic link, or a name is not UTF-8.
     """
-    tables = [path for path in _files(raw, (".csv",)) if _is_table(path)]
+    return _list_files(folder, MIDI_SUFFIXES)
+
+
+def list_pieces(raw: Path, validation_fraction: float, test_fraction: float) -> list[Piece]:
+    """Return the pieces of an unpacked data set, sorted by `file`, each file once.
+
+    If the data set has a table of pieces in MAESTRO's format (a .csv file with the columns canonical_composer,
+    canonical_title, split, year and midi_filename, the last relative to the table's folder), the table gives the
+    pieces and their splits.
+
+    Otherwise every MIDI file (see `list_midi_files`) is a piece. Its title is the file's stem, and its composer is the
+    name of its folder ("" at the top). Its split follows from the SHA-256 of its content: files with the same content
+    are in the same split, and no file changes its split when others are added or removed. A split of a small folder may
+    be empty.
+
+    Every file in the result exists. Whether it is valid MIDI is not checked.
+
+    Args:
+        raw: the folder of the unpacked data set.
+        validation_fraction: expected fraction of pieces in the validation split, 0 to 0.5; not used with a table.
+        test_fraction: the same for the test split.
+
+    Raises:
+        InputError: there are no pieces, there are two tables, or a row of the table is not valid.
+    """
+    tables = [path for path in _list_files(raw, (".csv",)) if _is_piece_table(path)]
     if len(tables) > 1:
-        raise InputError(f"{tables[1]}: a second table of pieces beside {tables[0]}; keep one")
+        raise InputError(f"{tables[1]}: a second table of pieces in addition to {tables[0]}; keep one")
     if tables:
-        found = list(_tabulated(tables[0], raw))
+        pieces = list(_read_piece_table(tables[0], raw))
     else:
-        found = [_own(path, raw, validation_share, test_share) for path in midi_files(raw)]
-    if not found:
+        pieces = [_piece_from_file(path, raw, validation_fraction, test_fraction) for path in list_midi_files(raw)]
+    if not pieces:
         raise InputError(f"{tables[0] if tables else raw}: no pieces; the data set has no MIDI files")
-    return sorted(found, key=lambda piece: piece.file)
+    return sorted(pieces, key=lambda piece: piece.file)
 
 
-def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def _list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     found: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=_raise):
-        folders[:], files = ([name for name in names if not name.startswith(".")] for names in (folders, files))
-        for name in (*folders, *files):
-            if not name.isascii() and name != name.encode("utf-8", "ignore").decode("utf-8"):
-                raise InputError(f"{Path(parent, name)!a}: the name is not UTF-8; rename it")
-        for name in folders:
-            if Path(parent, name).is_symlink():
-                # DVC does not look behind such a link either, so a change there would go unnoticed.
-                raise InputError(f"{Path(parent, name)}: a link to a folder is not followed; put the folder here")
+        # os.walk goes into those folders that are left in this list.
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files = [name for name in files if not name.startswith(".")]
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            _check_utf8(path)
+        for path in (Path(parent, name) for name in folders):
+            if path.is_symlink():
+                # DVC does not follow such a link either, so a change behind it would go unnoticed.
+                raise InputError(f"{path}: a link to a folder is not followed; put the folder here")
         found += [Path(parent, name) for name in files if name.lower().endswith(suffixes)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def _raise(error: OSError) -> None:
+def _raise(error: OSError) -> NoReturn:
     raise error
 
 
-def _is_table(path: Path) -> bool:
-    # Looked at as text: csv.reader raises for files that are CSV in name only.
+def _check_utf8(path: Path) -> None:
+    try:
+        path.name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(f"{path!a}: the name is not UTF-8; rename it") from None
+
+
+def _is_piece_table(path: Path) -> bool:
+    # The heading is read as plain text, because csv.reader raises for files that are CSV in name only.
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return set(TABLE_COLUMNS) <= set(file.readline(10_000).rstrip("\r\n").replace('"', "").split(","))
+        heading = file.readline(10_000).rstrip("\r\n").replace('"', "")
+    return set(TABLE_COLUMNS) <= set(heading.split(","))
 
 
-def _tabulated(table: Path, raw: Path) -> Iterator[Piece]:
+def _read_piece_table(table: Path, raw: Path) -> Iterator[Piece]:
     seen: set[str] = set()
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             for row in reader:
-                yield _row(row, f"{table}: line {reader.line_num}", table.parent, raw, seen)
+                location = f"{table}: line {reader.line_num}"
+                piece = _piece_from_row(row, location, table.parent, raw)
+                if piece.file in seen:
+                    raise InputError(f"{location}: midi_filename = {row['midi_filename']!r}: is in the table twice")
+                seen.add(piece.file)
+                yield piece
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{table}: not a CSV file in UTF-8: {error}") from None
 
 
-def _row(row: dict[str, str], where: str, folder: Path, raw: Path, seen: set[str]) -> Piece:
+def _piece_from_row(row: dict[str, str], location: str, folder: Path, raw: Path) -> Piece:
+    # DictReader puts surplus fields under the key None, and None into missing fields.
     if None in row or None in row.values():
-        raise InputError(f"{where}: has not as many fields as the heading")
+        raise InputError(f"{location}: the number of fields differs from the heading's")
     composer, title, split, year, name = (row[column] for column in TABLE_COLUMNS)
     if split not in SPLITS:
-        raise InputError(f"{where}: split = {split!r}: must be one of {', '.join(SPLITS)}")
+        raise InputError(f"{location}: split = {split!r}: must be one of {', '.join(SPLITS)}")
     if not re.fullmatch("[0-9]{0,4}", year):
-        raise InputError(f"{where}: year = {year!r}: must be a year, or empty if unknown")
+        raise InputError(f"{location}: year = {year!r}: must be a year, or empty if unknown")
     path = folder / name
     if escapes_folder(name) or not path.is_file():
-        raise InputError(f"{where}: midi_filename = {name!r}: no such file below {folder}")
-    file = path.relative_to(raw).as_posix()
-    if file in seen:
-        raise InputError(f"{where}: midi_filename = {name!r}: is in the table twice")
-    seen.add(file)
-    return Piece(file, split, composer, title, int(year or 0))
+        raise InputError(f"{location}: midi_filename = {name!r}: no such file in {folder}")
+    return Piece(path.relative_to(raw).as_posix(), split, composer, title, int(year or 0))
 
 
-def _own(path: Path, raw: Path, validation_share: float, test_share: float) -> Piece:
-    draw = int(sha256(path)[:13], 16) / 16**13  # uniform in [0, 1) over contents; 52 bits, exact in a float
-    # Validation is taken from one end and test from the other, so that changing one share leaves the other split be.
-    split = "validation" if draw < validation_share else "test" if draw >= 1 - test_share else "train"
+def _piece_from_file(path: Path, raw: Path, validation_fraction: float, test_fraction: float) -> Piece:
+    uniform = int(sha256(path)[:HASH_DIGITS], 16) / 16**HASH_DIGITS  # uniform in [0, 1) over contents
+    # Validation is the lower end of [0, 1) and test the upper, so that a change of one fraction leaves the other split.
+    split = "validation" if uniform < validation_fraction else "test" if uniform >= 1 - test_fraction else "train"
     composer = path.parent.name if path.parent != raw else ""
     return Piece(path.relative_to(raw).as_posix(), split, composer, path.stem, 0)

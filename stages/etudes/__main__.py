@@ -1,11 +1,12 @@
 """Make the étude corpus: python -m stages.etudes
 
-Rewrites data/etudes/etudes.zip and data/etudes/SHA256SUMS, byte for byte the same on every machine, and prints what
-data/etudes/dataset.yaml has to say of them. The music is composed from scratch; nothing is taken from anyone's.
+Writes data/etudes/etudes.zip and data/etudes/SHA256SUMS, with the same bytes on every machine, and prints the lines
+about them that belong into data/etudes/dataset.yaml. The music is composed from scratch; nothing is copied from
+existing music.
 
-    compose    a character (waltz, march, ...) and a number -> Score: chords, phrases and notes, exactly in time
-    perform    Score -> Performance: keys, pedal and tempo
-    edition    the performances -> MIDI files, table, archive
+- stages.etudes.composition: from a character (waltz, march, ...) and a number to a score of chords, phrases and notes;
+- stages.etudes.performance: from a score to a performance with timing, velocity, pedal and tempo;
+- stages.etudes.edition: from performances to MIDI files, table and archive.
 """
 
 import hashlib
@@ -18,9 +19,10 @@ FOLDER = Path("data/etudes")
 
 
 def main() -> None:
-    files = edition.contents()
-    archive = edition.archive(files)
-    for name, content in (("etudes.zip", archive), ("SHA256SUMS", edition.sums(files).encode())):
+    """Write the archive and the checksums of its files."""
+    files = edition.make_files()
+    archive = edition.make_archive(files)
+    for name, content in (("etudes.zip", archive), ("SHA256SUMS", edition.make_checksums(files).encode())):
         with atomic_file(FOLDER / name) as part:
             part.write_bytes(content)
     print(f"sha256: {hashlib.sha256(archive).hexdigest()}")

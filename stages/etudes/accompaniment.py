@@ -1,96 +1,134 @@
-"""Accompaniment: chords laid out for the hand, and figures that run through them."""
+"""Composing of accompaniments: voicings of chords, and figures that run through them."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from stages.etudes.harmony import Chord, Harmony
-from stages.etudes.melody import join
+from stages.etudes.harmony import Chord, Harmony, Span
+from stages.etudes.melody import connect
 from stages.etudes.score import Note
 from stages.etudes.style import QUARTER, SIXTEENTH, Pattern
 
-BASS = 41
-"""MIDI number from which basses are looked for upwards."""
+LOWEST_BASS = 41
+"""MIDI number from which basses are searched upwards."""
 
-LADDERS = {"close": (0, 1, 2), "open": (0, 2, 3, 4, 5), "wide": (0, 2, 4, 5, 6, 7)}
-"""Which of the chord's notes above the bass, counted upwards, a voicing has. The wide ones leave out the third just
-above the bass, where it growls."""
+VOICINGS = {"close": (0, 1, 2), "open": (0, 2, 3, 4, 5), "wide": (0, 2, 4, 5, 6, 7)}
+"""The chord tones of a voicing, counted upwards from the bass. The wide ones leave out the third just above the bass,
+which would sound muddy."""
 
 
-def voices(current: Chord, voicing: str, before: Sequence[int]) -> list[int]:
-    """MIDI numbers of a chord in the voicing `close`, `open`, `wide` or `keyboard`.
+def voice_chord(current: Chord, voicing: str, previous: Sequence[int]) -> list[int]:
+    """Return the MIDI numbers of a chord in a voicing.
 
-    `before` is the previous chord in the same voicing, or empty: the basses do not leap up far, and the three middle
-    notes of `keyboard` move as little as they can. These are its voices 1 to 3; 0 is the bass, 4 another bass to
-    alternate with (the fifth, or the root of an inverted chord) and 5 the bass an octave lower, if that is no growl.
+    Args:
+        current: the chord.
+        voicing: "close", "open", "wide" or "keyboard".
+        previous: the chord before in the same voicing, or empty. Basses do not leap up far from it, and the middle
+            voices of "keyboard" move as little as they can.
+
+    Returns:
+        The voices. Voice 0 is the bass. In "keyboard" voices 1 to 3 are the right hand, voice 4 is another bass to
+        alternate with (the fifth, or the root of an inverted chord), and voice 5 is the bass an octave lower, or the
+        bass itself where that would be too low.
     """
-    lowest = current.step(BASS)
-    bass = next(step for step in range(lowest, lowest + 7) if step % 7 == current.members[current.inversion])
-    if before and current.pitch(bass) - before[0] > 7:
+    bass = _lowest_degree(current, LOWEST_BASS, current.members[current.inversion])
+    if previous and current.pitch(bass) - previous[0] > 7:
         bass -= 7
-    if voicing == "close" and current.pitch(bass) < BASS + 2:
+    if voicing == "close" and current.pitch(bass) < LOWEST_BASS + 2:
         bass += 7
-    if voicing in LADDERS:
-        return [current.pitch(current.climb(bass, count)) for count in LADDERS[voicing]]
-    # Of a seventh chord's four notes the hand leaves the bass's to the bass.
-    wanted = [member for member in current.members if len(current.members) == 3 or member != bass % 7]
-    low = current.pitch(bass)
-    reach = [current.pitch(step) for step in range(bass + 1, current.step(67)) if step % 7 in wanted]
-    reach = [pitch for pitch in reach if pitch > 51]
-    last = before[1:4] or (55, 60, 64)
-    hands = [reach[low : low + 3] for low in range(len(reach) - 2)]
-    hand = min(hands, key=lambda hand: sum(abs(new - old) for new, old in zip(hand, last, strict=True)))
-    alternate = current.members[0 if current.inversion else 2]
-    other = next(step for step in range(bass - 4, bass + 5) if step % 7 == alternate)
-    return [low, *hand, current.pitch(other), low - 12 if low >= 36 else low]
+    if voicing == "keyboard":
+        return _keyboard_voices(current, bass, previous)
+    return [current.pitch(current.tone_above(bass, count)) for count in VOICINGS[voicing]]
+
+
+def _lowest_degree(current: Chord, pitch: int, degree_in_octave: int) -> int:
+    """Return the lowest degree, from a MIDI number upwards, with a position in the octave of 0 to 6."""
+    lowest = current.degree(pitch)
+    return next(degree for degree in range(lowest, lowest + 7) if degree % 7 == degree_in_octave)
+
+
+def _keyboard_voices(current: Chord, bass: int, previous: Sequence[int]) -> list[int]:
+    # The right hand plays three of a seventh chord's four tones: not that of the bass.
+    tones = [member for member in current.members if len(current.members) == 3 or member != bass % 7]
+    bass_pitch = current.pitch(bass)
+    candidates = [current.pitch(degree) for degree in range(bass + 1, current.degree(67)) if degree % 7 in tones]
+    candidates = [pitch for pitch in candidates if pitch > 51]
+    previous_hand = previous[1:4] or (55, 60, 64)
+    hands = [candidates[first : first + 3] for first in range(len(candidates) - 2)]
+    hand = min(hands, key=lambda hand: sum(abs(new - old) for new, old in zip(hand, previous_hand, strict=True)))
+    alternate_member = current.members[0 if current.inversion else 2]
+    alternate = next(degree for degree in range(bass - 4, bass + 5) if degree % 7 == alternate_member)
+    octave_lower = bass_pitch - 12 if bass_pitch >= 36 else bass_pitch
+    return [bass_pitch, *hand, current.pitch(alternate), octave_lower]
 
 
 def accompaniment(pattern: Pattern, harmony: Harmony, start: int, end: int) -> list[Note]:
-    """The figure from tick `start` to `end`, beginning with a bar."""
-    words, unit = pattern.figure.split(), pattern.unit * SIXTEENTH
-    notes, span, tones = [], None, []
+    """Compose an accompaniment that repeats the figure of a pattern.
+
+    Args:
+        pattern: the pattern.
+        harmony: chords of the piece.
+        start: first tick, the beginning of a bar.
+        end: tick after the last one.
+    """
+    figure, unit = pattern.figure.split(), pattern.unit * SIXTEENTH
+    notes: list[Note] = []
+    pitches: list[int] = []
+    previous: Span | None = None
     for tick in range(start, end, unit):
-        index = (tick - start) // unit % len(words)
-        changed = harmony.at(tick) is not span
-        if changed:
-            span = harmony.at(tick)
-            tones = voices(span.chord, pattern.voicing, tones)
-        held = 1 + next((count for count, word in enumerate(words[index + 1 :]) if word != "_"), len(words) - index - 1)
-        until = min(tick + held * unit, span.end)
-        struck = {int(digit) for digit in words[index] if digit.isdigit()}
-        if changed:  # every chord has its bass, wherever in the figure it comes
-            struck = struck - {pattern.alternate} | {0}
+        index = (tick - start) // unit % len(figure)
+        span = harmony.at(tick)
+        new_chord = span is not previous
+        if new_chord:
+            pitches = voice_chord(span.chord, pattern.voicing, pitches)
+        previous = span
+        voices = {int(digit) for digit in figure[index] if digit.isdigit()}
+        if new_chord:  # every chord begins with its bass, wherever in the figure it comes
+            voices = voices - {pattern.alternate_voice} | {0}
+        note_end = min(tick + _length(figure, index) * unit, span.end)
         notes += [
-            Note(tick, until, tones[voice], "bass" if voice in pattern.basses else "inner") for voice in sorted(struck)
+            Note(tick, note_end, pitches[voice], "bass" if voice in pattern.bass_voices else "inner")
+            for voice in sorted(voices)
         ]
     return notes
 
 
+def _length(figure: Sequence[str], index: int) -> int:
+    """Return how many units the notes at an index of a figure last."""
+    rest = figure[index + 1 :]
+    return 1 + next((count for count, word in enumerate(rest) if word != "_"), len(rest))
+
+
 def walking_bass(harmony: Harmony, start: int, end: int) -> list[Note]:
-    """Quarter notes that begin with each chord's root and reach the next one by step."""
+    """Compose quarter notes that begin with the root of each chord and reach the next root stepwise.
+
+    Args:
+        harmony: chords of the piece.
+        start: first tick, the beginning of a chord.
+        end: tick after the last one.
+    """
     spans = [span for span in harmony if start <= span.start < end]
-    roots = []
-    for span in [*spans, harmony.at(end)]:
-        lowest = span.chord.step(BASS - 3)
-        roots.append(next(step for step in range(lowest, lowest + 7) if step % 7 == span.chord.members[0]))
+    roots = [_lowest_degree(span.chord, LOWEST_BASS - 3, span.chord.members[0]) for span in [*spans, harmony.at(end)]]
     notes = []
-    for index, (span, (root, following)) in enumerate(zip(spans, pairwise(roots), strict=True)):
+    for index, (span, (root, next_root)) in enumerate(zip(spans, pairwise(roots), strict=True)):
         count = (span.end - span.start) // QUARTER - 1
-        # The next root may belong to another key, which counts other steps.
-        goal = span.chord.step(harmony.at(span.end).chord.pitch(following))
-        line = join(root, goal, count, "steps", span.chord)
+        # The next root may be in another key, whose degrees are others.
+        goal = span.chord.degree(harmony.at(span.end).chord.pitch(next_root))
+        line = connect(root, goal, count, "stepwise", span.chord)
         if goal == root:
-            line = [span.chord.climb(root, up) for up in ((1, 2, 1) if index % 2 else (2, 3, 2))][:count]
-        for beat, step in enumerate([root, *line]):
+            line = [span.chord.tone_above(root, up) for up in ((1, 2, 1) if index % 2 else (2, 3, 2))][:count]
+        for beat, degree in enumerate([root, *line]):
             tick = span.start + beat * QUARTER
-            notes.append(Note(tick, tick + QUARTER, span.chord.pitch(step), "bass"))
+            notes.append(Note(tick, tick + QUARTER, span.chord.pitch(degree), "bass"))
     return notes
 
 
-def last_chord(harmony: Harmony) -> list[Note]:
-    """The tonic over five octaves, for as long as the last chord lasts."""
+def final_chord(harmony: Harmony) -> list[Note]:
+    """Compose the final chord: the tonic over five octaves, for as long as the last span lasts."""
     span = harmony[-1]
-    tonic, lowest = span.chord, span.chord.step(BASS - 5)
-    root = next(step for step in range(lowest, lowest + 7) if step % 7 == 0)
-    ladder = [root, *(tonic.climb(root, count) for count in (2, 3, 4, 5)), root + 21]
-    parts = ("bass", "inner", "inner", "inner", "inner", "melody")
-    return [Note(span.start, span.end, tonic.pitch(step), voice) for step, voice in zip(ladder, parts, strict=True)]
+    tonic = span.chord
+    root = _lowest_degree(tonic, LOWEST_BASS - 5, 0)
+    degrees = [root, *(tonic.tone_above(root, count) for count in (2, 3, 4, 5)), root + 21]
+    voices = ("bass", "inner", "inner", "inner", "inner", "melody")
+    return [
+        Note(span.start, span.end, tonic.pitch(degree), voice) for degree, voice in zip(degrees, voices, strict=True)
+    ]

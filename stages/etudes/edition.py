@@ -1,4 +1,4 @@
-"""Publishing: from performances to MIDI files, and to an archive with a table in MAESTRO's form."""
+"""Writing of performances as MIDI files, and of the corpus as an archive with a table in the format of MAESTRO."""
 
 import csv
 import hashlib
@@ -16,10 +16,10 @@ NAME = "etudes-v1"
 COMPOSER = "Étude Generator"
 
 NUMBERS = range(1, 6)
-"""Of the pieces of each character."""
+"""Numbers of the pieces of each character."""
 
 FIRST_YEAR = 2021
-"""Of the first pieces; each number has a year of its own."""
+"""Year of the pieces number 1; each number has its own year."""
 
 COLUMNS = ("canonical_composer", "canonical_title", "split", "year", "midi_filename", "audio_filename", "duration")
 
@@ -49,36 +49,41 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 """
 
 
-def contents() -> dict[str, bytes]:
-    """Every file of the corpus by its path in the archive, sorted."""
+def make_files() -> dict[str, bytes]:
+    """Return the content of every file of the corpus by its path in the archive, sorted by path."""
     files, rows = {"LICENSE": LICENSE.encode(), "README": README.encode()}, []
     for index, character in enumerate(CHARACTERS):
         for number in NUMBERS:
             performance = perform(compose(character, number))
             year = FIRST_YEAR + number - NUMBERS[0]
             stem = f"{year}/{character.name.lower()}-{number}"
-            files[f"{stem}.midi"] = to_midi(performance)
-            times = f"{performance.seconds:.6f}"
-            rows.append((COMPOSER, performance.title, split(index, number), year, f"{stem}.midi", f"{stem}.wav", times))
+            split, seconds = assign_split(index, number), f"{performance.seconds:.6f}"
+            files[f"{stem}.midi"] = make_midi(performance)
+            rows.append((COMPOSER, performance.title, split, year, f"{stem}.midi", f"{stem}.wav", seconds))
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([COLUMNS, *sorted(rows, key=lambda row: row[4])])
     files[f"{NAME}.csv"] = table.getvalue().encode()
     return {f"{NAME}/{path}": files[path] for path in sorted(files)}
 
 
-def split(character: int, number: int) -> str:
-    """One piece of each character is held out, for validation and test in turn."""
+def assign_split(character: int, number: int) -> str:
+    """Return the split of a piece: one of each character is held out, alternately for validation and test.
+
+    Args:
+        character: index of the character.
+        number: number of the piece.
+    """
     if NUMBERS[character % len(NUMBERS)] != number:
         return "train"
     return ("validation", "test")[character % 2]
 
 
-def to_midi(performance: Performance) -> bytes:
-    """A MIDI file of format 1: a track of tempo and metre, a track of piano."""
-    numerator, denominator = performance.metre
+def make_midi(performance: Performance) -> bytes:
+    """Return a MIDI file of format 1: a track of tempo and time signature, and a track of piano."""
+    numerator, denominator = performance.time_signature
     conductor = [(0, mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator))]
-    conductor += [(tick, mido.MetaMessage("set_tempo", tempo=tempo)) for tick, tempo in performance.tempi]
-    # Of what falls into one tick: keys up, pedal, keys down. A note-on of velocity 0 is a note-off, in fewer bytes.
+    conductor += [(tick, mido.MetaMessage("set_tempo", tempo=tempo)) for tick, tempo in performance.tempos]
+    # Order within a tick: note-offs, pedal, note-ons. A note-on of velocity 0 is a note-off that takes fewer bytes.
     piano = [(note.end, 0, mido.Message("note_on", note=note.pitch, velocity=0)) for note in performance.notes]
     piano += [(tick, 1, mido.Message("control_change", control=64, value=value)) for tick, value in performance.pedal]
     piano += [
@@ -88,26 +93,32 @@ def to_midi(performance: Performance) -> bytes:
     heading = [(0, mido.MetaMessage("track_name", name=performance.title)), (0, mido.Message("program_change"))]
     file = mido.MidiFile(type=1, ticks_per_beat=QUARTER)
     for events in (conductor, [*heading, *((tick, message) for tick, _, message in piano)]):
-        track, now = file.add_track(), 0
+        track, previous_tick = file.add_track(), 0
         for tick, message in events:
-            track.append(message.copy(time=tick - now))
-            now = tick
+            track.append(message.copy(time=tick - previous_tick))
+            previous_tick = tick
     buffer = io.BytesIO()
     file.save(file=buffer)
     return buffer.getvalue()
 
 
-def archive(files: dict[str, bytes]) -> bytes:
-    """A zip file of them, stored as they are: what compression makes differs between versions of zlib."""
+def make_archive(files: dict[str, bytes]) -> bytes:
+    """Return a zip file of the files.
+
+    They are stored without compression, since compressed bytes differ between versions of zlib.
+
+    Args:
+        files: content by path.
+    """
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as packed:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path, content in files.items():
-            entry = zipfile.ZipInfo(path)  # dated 1980-01-01
-            entry.create_system, entry.external_attr = 3, 0o100644 << 16  # Unix, also when made on Windows
-            packed.writestr(entry, content)
+            member = zipfile.ZipInfo(path)  # dated 1980-01-01
+            member.create_system, member.external_attr = 3, 0o100644 << 16  # Unix, also when made on Windows
+            archive.writestr(member, content)
     return buffer.getvalue()
 
 
-def sums(files: dict[str, bytes]) -> str:
-    """The SHA-256 of each, in the form of sha256sum."""
+def make_checksums(files: dict[str, bytes]) -> str:
+    """Return the SHA-256 of each file in the format of sha256sum."""
     return "".join(f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in files.items())

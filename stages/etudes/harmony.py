@@ -1,8 +1,8 @@
-"""Keys, chords and what sounds when.
+"""Keys, chords and chord progressions in time.
 
-Melody and accompaniment are thought in *steps* of the scale, seven an octave, step 35 being the tonic in the octave of
-middle C. A chord turns steps into MIDI numbers, so that its accidentals (the leading note of a minor key, the third of
-a secondary dominant) hold for every voice while it sounds.
+Melody and accompaniment are composed in scale degrees, which are counted on through the octaves, seven per octave:
+degree 35 is the tonic in the octave of middle C. A chord maps degrees to MIDI numbers, so that its accidentals (the
+leading note of a minor key, the third of a secondary dominant) apply to every voice while it sounds.
 """
 
 import re
@@ -15,7 +15,7 @@ MODES = {
     "dorian": (0, 2, 3, 5, 7, 9, 10),
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
 }
-"""Semitones above the tonic."""
+"""Semitones of degrees 0 to 6 above the tonic."""
 
 
 @dataclass(frozen=True)
@@ -23,84 +23,93 @@ class Key:
     """A tonic and a mode."""
 
     tonic: int  # pitch class, 0 is C
-    mode: str
+    mode: str  # one of MODES
 
 
 @dataclass(frozen=True)
 class Chord:
-    """A chord in its key, and the scale that goes with it."""
+    """A chord in its key, with the scale used while it sounds."""
 
     key: Key
-    members: tuple[int, ...]  # steps 0 to 6 of its root, third, fifth, (seventh)
-    offsets: tuple[int, ...]  # semitones above the tonic of steps 0 to 6 while it sounds
-    inversion: int  # which member is in the bass
+    members: tuple[int, ...]  # degrees 0 to 6 of its root, third, fifth, (seventh)
+    offsets: tuple[int, ...]  # semitones of degrees 0 to 6 above the tonic while it sounds
+    inversion: int  # index of the member in the bass
 
-    def pitch(self, step: int) -> int:
-        """MIDI number of a step of the scale."""
-        return 12 * (step // 7) + self.key.tonic + self.offsets[step % 7]
+    def pitch(self, degree: int) -> int:
+        """Return the MIDI number of a degree."""
+        return 12 * (degree // 7) + self.key.tonic + self.offsets[degree % 7]
 
-    def step(self, pitch: int) -> int:
-        """The step of the scale at a MIDI number or next to it."""
+    def degree(self, pitch: int) -> int:
+        """Return the degree at a MIDI number or next to it."""
         return ((pitch - self.key.tonic) * 7 + 6) // 12
 
-    def holds(self, step: int) -> bool:
-        """Whether a step belongs to the chord."""
-        return step % 7 in self.members
+    def contains(self, degree: int) -> bool:
+        """Return whether a degree is a chord tone."""
+        return degree % 7 in self.members
 
-    def nearest(self, step: int) -> int:
-        """The chord's own step nearest to `step`; of two, the lower."""
-        return next(near for near in (step, step - 1, step + 1, step - 2, step + 2) if self.holds(near))
+    def nearest_tone(self, degree: int) -> int:
+        """Return the chord tone nearest to a degree; of two, the lower one."""
+        return next(near for near in (degree, degree - 1, degree + 1, degree - 2, degree + 2) if self.contains(near))
 
-    def climb(self, step: int, count: int) -> int:
-        """The chord's `count`th own step above `step`, or below if negative."""
+    def tone_above(self, degree: int, count: int) -> int:
+        """Return the `count`th chord tone above a degree, or below it if `count` is negative."""
         for _ in range(abs(count)):
-            step += 1 if count > 0 else -1
-            while not self.holds(step):
-                step += 1 if count > 0 else -1
-        return step
+            degree += 1 if count > 0 else -1
+            while not self.contains(degree):
+                degree += 1 if count > 0 else -1
+        return degree
 
 
-DEGREES = ("I", "II", "III", "IV", "V", "VI", "VII")
-NUMERAL = re.compile(r"([b#]?)([iv]+|[IV]+)(maj7|ø|o)?(7|65|43|42|64|6)?(?:/([iIvV]+))?")
+ROMAN_NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
+CHORD_SYMBOL = re.compile(r"([b#]?)([iv]+|[IV]+)(maj7|ø|o)?(7|65|43|42|64|6)?(?:/([iIvV]+))?")
 INVERSIONS = {"6": 1, "64": 2, "65": 1, "43": 2, "42": 3}
 
 
-def chord(numeral: str, key: Key) -> Chord:
-    """A chord from its Roman numeral: `ii6`, `V7/vi` (a dominant of the sixth degree), `viio7`, `bII`, `Imaj7`, ...
+def chord(symbol: str, key: Key) -> Chord:
+    """Return the chord for a Roman numeral.
 
-    Capitals stand for major triads and dominant sevenths, small letters for minor ones, o for diminished, ø for
-    half-diminished; figures for inversions; b and # lower and raise the root.
+    Args:
+        symbol: such as `ii6`, `V7/vi` (dominant of the sixth degree), `viio7`, `bII` or `Imaj7`. Capitals stand for
+            major triads and dominant sevenths, small letters for minor ones, o for diminished, ø for half-diminished,
+            figures for inversions; b and # lower and raise the root by a semitone.
+        key: the key it is in.
+
+    Raises:
+        ValueError: the symbol is not of this form.
     """
-    sign, roman, quality, figure, target = NUMERAL.fullmatch(numeral).groups()
-    step, scale = DEGREES.index(roman.upper()), MODES[key.mode]
-    root = scale[step] + {"b": -1, "#": 1, "": 0}[sign]
-    if target:  # the degree is counted in the major scale upon the target
-        tonic = DEGREES.index(target.upper())
-        root, step = scale[tonic] + MODES["major"][step], tonic + step
+    match = CHORD_SYMBOL.fullmatch(symbol)
+    if match is None:
+        raise ValueError(f"not a chord symbol: {symbol}")
+    accidental, roman, quality, figure, target = match.groups()
+    degree, scale = ROMAN_NUMERALS.index(roman.upper()), MODES[key.mode]
+    root = scale[degree] + {"b": -1, "#": 1, "": 0}[accidental]
+    if target:  # the degree is one of the major scale on the target
+        tonic = ROMAN_NUMERALS.index(target.upper())
+        root, degree = scale[tonic] + MODES["major"][degree], tonic + degree
     third = 4 if roman.isupper() else 3
-    intervals = (0, third, 6 if quality in ("o", "ø") else 7)
+    intervals: tuple[int, ...] = (0, third, 6 if quality in ("o", "ø") else 7)
     if quality == "maj7" or figure in ("7", "65", "43", "42"):
         intervals += ({"maj7": 11, "o": 9}.get(quality, 10),)
     offsets = list(scale)
     for member, interval in enumerate(intervals):
-        octave, degree = divmod(step + 2 * member, 7)
-        offsets[degree] = root + interval - 12 * octave
-    members = tuple((step + 2 * member) % 7 for member in range(len(intervals)))
+        octave, degree_in_octave = divmod(degree + 2 * member, 7)
+        offsets[degree_in_octave] = root + interval - 12 * octave
+    members = tuple((degree + 2 * member) % 7 for member in range(len(intervals)))
     return Chord(key, members, tuple(offsets), INVERSIONS.get(figure, 0))
 
 
 @dataclass(frozen=True)
 class Span:
-    """A chord from `start` to `end`, ticks."""
+    """A chord and how long it lasts."""
 
-    start: int
-    end: int
+    start: int  # ticks
+    end: int  # ticks
     chord: Chord
 
 
 class Harmony(tuple[Span, ...]):
-    """The spans of a piece, one after another without gaps."""
+    """The chord progression of a piece: spans in order, without gaps."""
 
     def at(self, tick: int) -> Span:
-        """The span that a tick lies in."""
+        """Return the span that a tick lies in."""
         return self[bisect_right(self, tick, key=lambda span: span.start) - 1]

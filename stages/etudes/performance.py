@@ -1,136 +1,157 @@
-"""Playing: from a score to what a player's hands and feet do."""
+"""Performing of scores: timing, velocity, pedal and tempo, as a pianist shapes them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from stages.etudes.dice import Dice
+from stages.etudes.rng import Rng
 from stages.etudes.score import Note, Score
 from stages.etudes.style import QUARTER, Character
 
 LEAD_IN = QUARTER // 2
-"""Ticks before the first beat: what is struck early must not come before the file's beginning."""
+"""Ticks before the first beat, so that early notes do not come before the beginning of the file."""
 
-LEAD = {"melody": -14, "doubling": -6, "bass": -3, "inner": 3}
-"""ms by which voices are late. Pianists play the melody ahead (Goebl, Melody lead in piano performance, 2001)."""
+ONSET_DELAY = {"melody": -14, "doubling": -6, "bass": -3, "inner": 3}
+"""ms by which each voice is late. Pianists play the melody early (Goebl, Melody lead in piano performance, 2001)."""
 
-LEVEL = {"melody": 0, "doubling": -13, "bass": -10, "inner": -16}
-"""Velocity of the voices beside the melody's."""
+VELOCITY_OFFSET = {"melody": 0, "doubling": -13, "bass": -10, "inner": -16}
+"""Velocity of each voice relative to the melody."""
+
+MIN_VELOCITY, MAX_VELOCITY = 18, 120
 
 
 @dataclass(frozen=True)
-class Played:
-    """A key's way down and up."""
+class PerformedNote:
+    """A note as played: key down to key up."""
 
     start: int  # ticks
-    end: int
-    pitch: int
+    end: int  # ticks
+    pitch: int  # MIDI number
     velocity: int
 
 
 @dataclass(frozen=True)
 class Performance:
+    """A performance of a piece, ready to be written as MIDI."""
+
     title: str
-    metre: tuple[int, int]
-    notes: tuple[Played, ...]  # by start, pitch; no key is struck while it is down
-    pedal: tuple[tuple[int, int], ...]  # tick, value of controller 64; the last lifts it after the last note
-    tempi: tuple[tuple[int, int], ...]  # tick, microseconds a quarter note from there on
+    time_signature: tuple[int, int]
+    notes: tuple[PerformedNote, ...]  # sorted by start, then pitch; notes of one pitch do not overlap
+    pedal: tuple[tuple[int, int], ...]  # tick, value of controller 64; the last one lifts it after the last note
+    tempos: tuple[tuple[int, int], ...]  # tick, microseconds per quarter note from there on
 
     @property
     def seconds(self) -> float:
-        """Until the pedal is lifted for good."""
-        changes = [*self.tempi, (self.pedal[-1][0], 0)]
+        """Return the time in s at which the pedal is lifted for the last time."""
+        changes = [*self.tempos, (self.pedal[-1][0], 0)]
         return sum((end - start) * tempo for (start, tempo), (end, _) in pairwise(changes)) / (QUARTER * 1_000_000)
 
 
 def perform(score: Score) -> Performance:
-    """Play with rubato, phrasing and accents, the melody above and ahead of the rest, hands not quite together.
+    """Perform a score with rubato, phrasing and accents; the melody is louder and earlier than the other voices.
 
-    Like composing, this adds, multiplies and rounds only, so that no machine's mathematical library shows.
+    As in composing, only addition, multiplication and rounding are used, so that the result does not depend on the
+    mathematical library of the machine.
     """
-    dice = Dice("performance of", score.title)
+    rng = Rng("performance of", score.title)
     character = score.character
-    quarters = score.tempo * character.beat // QUARTER  # a minute
-    millisecond = QUARTER * quarters / 60_000  # ticks, at the basic tempo
-    played = []
-    for note in score.notes:
-        late = LEAD[note.voice] + dice.wobble(12)
-        touch = character.touch[0 if note.voice in ("melody", "doubling") else 1] + dice.wobble(0.12)
-        if note.start == score.ending:
-            late, touch = late + 4 * (note.pitch - 36), 1  # rolled and held
-        beginning, end = _swung(note.start, character), _swung(note.end, character)
-        start = LEAD_IN + beginning + round(late * millisecond)
-        held = max((end - beginning) * touch, 40 * millisecond)
-        played.append(Played(start, start + round(held), note.pitch, _velocity(note, score, dice)))
-    notes = _released(played, round(8 * millisecond))
-    pedal = _pedal(score, max(note.end for note in notes), millisecond, dice)
-    return Performance(score.title, character.metre, notes, pedal, _tempi(score, 60_000_000 / quarters, dice))
+    quarters_per_minute = score.tempo * character.beat // QUARTER
+    millisecond = QUARTER * quarters_per_minute / 60_000  # ticks, at the basic tempo
+    performed = [_perform_note(note, score, millisecond, rng) for note in score.notes]
+    notes = _release_before_repeats(performed, round(8 * millisecond))
+    pedal = _draw_pedal(score, max(note.end for note in notes), millisecond, rng)
+    tempos = _draw_tempos(score, 60_000_000 / quarters_per_minute, rng)
+    return Performance(score.title, character.time_signature, notes, pedal, tempos)
 
 
-def _swung(tick: int, character: Character) -> int:
-    """With swing, the second eighth of a quarter moves from the half to two thirds."""
+def _perform_note(note: Note, score: Score, millisecond: float, rng: Rng) -> PerformedNote:
+    character = score.character
+    delay = ONSET_DELAY[note.voice] + rng.triangular(12)
+    held_fraction = character.held_fractions[0 if note.voice in ("melody", "doubling") else 1] + rng.triangular(0.12)
+    if note.start == score.final_chord_start:
+        delay, held_fraction = delay + 4 * (note.pitch - 36), 1  # arpeggiated and held
+    written_start, written_end = _swing(note.start, character), _swing(note.end, character)
+    start = LEAD_IN + written_start + round(delay * millisecond)
+    held = max((written_end - written_start) * held_fraction, 40 * millisecond)
+    return PerformedNote(start, start + round(held), note.pitch, _draw_velocity(note, score, rng))
+
+
+def _swing(tick: int, character: Character) -> int:
+    """Return the tick in swing time, which moves the second eighth of a quarter from its half to two thirds."""
     if not character.swing:
         return tick
     quarter, rest = divmod(tick, QUARTER)
     return quarter * QUARTER + (rest * 4 // 3 if 2 * rest <= QUARTER else (QUARTER + rest * 2) // 3)
 
 
-def _velocity(note: Note, score: Score, dice: Dice) -> int:
+def _draw_velocity(note: Note, score: Score, rng: Rng) -> int:
     character = score.character
-    phrase, share = score.phrase_at(note.start)
-    level = phrase.levels[0] + (phrase.levels[1] - phrase.levels[0]) * share
-    level += 10 * (1 - _square((share - 0.6) / 0.6))  # a phrase swells until past its middle and falls off
-    level += LEVEL[note.voice]
+    phrase, position = score.phrase_at(note.start)
+    velocity = phrase.dynamics[0] + (phrase.dynamics[1] - phrase.dynamics[0]) * position
+    velocity += 10 * (1 - _square((position - 0.6) / 0.6))  # a phrase grows until past its middle, then decreases
+    velocity += VELOCITY_OFFSET[note.voice]
     if note.voice == "melody":
-        level += (note.pitch - character.centre) / 2
+        velocity += (note.pitch - character.centre) / 2
     beat, rest = divmod(note.start % character.bar, character.beat)
-    level += -3 if rest else 5 if beat == 0 else 8 if beat == character.stress else 2
-    return max(18, min(120, round(level + dice.wobble(8))))
+    velocity += -3 if rest else 5 if beat == 0 else 8 if beat == character.accented_beat else 2
+    return max(MIN_VELOCITY, min(MAX_VELOCITY, round(velocity + rng.triangular(8))))
 
 
-def _released(played: Iterable[Played], gap: int) -> tuple[Played, ...]:
-    """A key comes up a `gap` before it is struck again; what would repeat it too fast is left out."""
-    kept = {}
-    for note in sorted(played, key=lambda note: (note.start, note.pitch)):
-        row = kept.setdefault(note.pitch, [])
-        if row and note.start - row[-1].start < 6 * gap:
+def _release_before_repeats(notes: Iterable[PerformedNote], gap: int) -> tuple[PerformedNote, ...]:
+    """Shorten notes to end `gap` ticks before the next of their pitch, and remove those that repeat too fast."""
+    notes_of_pitch: dict[int, list[PerformedNote]] = {}
+    for note in sorted(notes, key=lambda note: (note.start, note.pitch)):
+        previous = notes_of_pitch.setdefault(note.pitch, [])
+        if previous and note.start - previous[-1].start < 6 * gap:
             continue
-        if row:
-            before = row[-1]
-            row[-1] = Played(before.start, min(before.end, note.start - gap), before.pitch, before.velocity)
-        row.append(note)
-    notes = (note for row in kept.values() for note in row)
-    return tuple(sorted(notes, key=lambda note: (note.start, note.pitch)))
+        if previous:
+            previous[-1] = replace(previous[-1], end=min(previous[-1].end, note.start - gap))
+        previous.append(note)
+    kept = (note for notes in notes_of_pitch.values() for note in notes)
+    return tuple(sorted(kept, key=lambda note: (note.start, note.pitch)))
 
 
-def _pedal(score: Score, last: int, millisecond: float, dice: Dice) -> tuple[tuple[int, int], ...]:
-    """Legato pedalling: up just after a chord is struck, down again while its keys are held."""
+def _draw_pedal(score: Score, last: int, millisecond: float, rng: Rng) -> tuple[tuple[int, int], ...]:
+    """Draw legato pedalling: the pedal comes up just after a chord begins, and goes down while its keys are held.
+
+    Args:
+        score: the piece.
+        last: tick at which the last key is released.
+        millisecond: in ticks.
+        rng: source of randomness.
+    """
     events, down = [(0, 0)], False
     for span in score.harmony:
         onset = LEAD_IN + span.start
         if down:
-            events.append((onset + round((25 + dice.wobble(15)) * millisecond), 0))
-        down = span.start == score.ending or dice.chance(score.character.pedal)
+            events.append((onset + round((25 + rng.triangular(15)) * millisecond), 0))
+        down = span.start == score.final_chord_start or rng.bernoulli(score.character.pedal_fraction)
         if down:
-            events.append((onset + round((120 + dice.wobble(30)) * millisecond), 90 + dice.below(38)))
+            events.append((onset + round((120 + rng.triangular(30)) * millisecond), 90 + rng.integer(38)))
     return (*events, (last + round(300 * millisecond), 0))
 
 
-def _tempi(score: Score, normal: float, dice: Dice) -> tuple[tuple[int, int], ...]:
-    """A tempo for every beat: phrases flow in the middle and yield at the ends; the last three bars slow down."""
+def _draw_tempos(score: Score, basic_tempo: float, rng: Rng) -> tuple[tuple[int, int], ...]:
+    """Draw a tempo for every beat: phrases are slower at their ends, and the last three bars slow down.
+
+    Args:
+        score: the piece.
+        basic_tempo: in microseconds per quarter note.
+        rng: source of randomness.
+    """
     character = score.character
-    closing, end = score.ending - 2 * character.bar, score.harmony[-1].end
-    tempi, drift = [(0, round(normal))], 0.0
+    ritardando_start, end = score.final_chord_start - 2 * character.bar, score.harmony[-1].end
+    tempos, drift = [(0, round(basic_tempo))], 0.0
     for tick in range(0, end, character.beat):
-        _, share = score.phrase_at(tick)
-        bow = _square(2 * share - 1) * (0.5 if share < 0.5 else 1)
-        drift = 0.7 * drift + dice.wobble(character.rubato / 4)
-        slower = 1 + character.rubato * (bow - 0.25) + drift
-        if tick >= closing:
-            slower += 0.45 * _square((tick - closing) / (end - closing))
-        tempi.append((LEAD_IN + tick, round(normal * slower)))
-    return tuple(tempi)
+        _, position = score.phrase_at(tick)
+        arc = _square(2 * position - 1) * (0.5 if position < 0.5 else 1)
+        drift = 0.7 * drift + rng.triangular(character.rubato / 4)
+        slowing = 1 + character.rubato * (arc - 0.25) + drift
+        if tick >= ritardando_start:
+            slowing += 0.45 * _square((tick - ritardando_start) / (end - ritardando_start))
+        tempos.append((LEAD_IN + tick, round(basic_tempo * slowing)))
+    return tuple(tempos)
 
 
 def _square(number: float) -> float:
-    return number * number  # ** asks the mathematical library
+    return number * number  # ** calls the mathematical library

@@ -1,4 +1,4 @@
-"""What a composed piece is. Scores count time in ticks, 480 a quarter note."""
+"""Composed pieces, before they are performed. Scores count time in ticks, 480 per quarter note."""
 
 from dataclasses import dataclass
 
@@ -8,35 +8,37 @@ from stages.etudes.style import Character
 
 @dataclass(frozen=True)
 class Note:
-    """A note as written."""
+    """A written note."""
 
     start: int  # ticks
-    end: int
+    end: int  # ticks
     pitch: int  # MIDI number
     voice: str  # "melody", "doubling" (of the melody), "inner" or "bass"
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """What is played in one breath."""
+    """A passage with one crescendo or diminuendo."""
 
     start: int  # ticks
-    end: int
-    levels: tuple[int, int]  # velocities that the melody starts from and goes to
+    end: int  # ticks
+    dynamics: tuple[int, int]  # velocity of the melody at its beginning and at its end
 
 
 @dataclass(frozen=True)
 class Score:
+    """A composed piece."""
+
     title: str
     character: Character
     key: Key
-    tempo: int  # beats a minute
+    tempo: int  # beats per minute
     harmony: Harmony
     phrases: tuple[Phrase, ...]
-    notes: tuple[Note, ...]  # by start, pitch; each key at most once at a time
-    ending: int  # tick at which the last chord is struck
+    notes: tuple[Note, ...]  # sorted by start, then pitch; these two together are unique
+    final_chord_start: int  # ticks
 
     def phrase_at(self, tick: int) -> tuple[Phrase, float]:
-        """The phrase that sounds at a tick, and the share of it that is over."""
+        """Return the phrase that a tick lies in, and the fraction of the phrase before that tick."""
         phrase = next(phrase for phrase in self.phrases if tick < phrase.end)
         return phrase, (tick - phrase.start) / (phrase.end - phrase.start)

@@ -1,15 +1,15 @@
-"""The vocabulary: progressions, rhythms, accompaniment figures, and the characters of pieces made of them."""
+"""Material of the pieces: chord progressions, rhythms, accompaniment figures, and the characters that combine them."""
 
 from dataclasses import dataclass
 
 QUARTER = 480
-"""Ticks of a quarter note; scores count time in ticks."""
+"""Ticks per quarter note; scores count time in ticks."""
 
 SIXTEENTH = QUARTER // 4
 
 TONICS = ("C", "D-flat", "D", "E-flat", "E", "F", "F-sharp", "G", "A-flat", "A", "B-flat", "B")
 MINOR_TONICS = ("C", "C-sharp", "D", "E-flat", "E", "F", "F-sharp", "G", "G-sharp", "A", "B-flat", "B")
-"""Names of the keys, also of dorian ones."""
+"""Names of the tonics by pitch class: of major and mixolydian keys, and of minor and dorian ones."""
 
 NEAR_KEYS = {
     "major": ((7, "major"), (5, "major"), (9, "minor"), (0, "minor")),  # dominant, subdominant, relative, parallel
@@ -17,7 +17,7 @@ NEAR_KEYS = {
     "dorian": ((3, "major"), (5, "dorian")),
     "mixolydian": ((5, "major"), (9, "minor")),
 }
-"""Where a contrasting section may go: semitones up from the tonic, and mode."""
+"""Keys of contrasting sections by the mode of the piece: semitones above its tonic, and mode."""
 
 PERIODS = {
     "major": (
@@ -68,8 +68,8 @@ PERIODS = {
         ("i7 | iv7 | i7 | V7/iv", "iv7 | iv7 | i7 | i7", "iiø7 | V7 | i7 | iiø7 V7"),
     ),
 }
-"""Chords by mode, or by family and mode: phrases of four bars, a bar between strokes. The first opens, to the dominant
-mostly, the last closes. Numerals are explained at `harmony.chord`."""
+"""Chord progressions by mode, or by family and mode: phrases of four bars, separated by |. The first phrase ends open,
+mostly on the dominant; the last one closes. `harmony.chord` explains the numerals."""
 
 RHYTHMS = {
     "none": ((),),
@@ -85,45 +85,42 @@ RHYTHMS = {
     "sarabande 3": ((4, 6, 2), (4, 8), (4, 4, 4), (2, 2, 6, 2), (6, 2, 4)),
     "barcarolle 6": ((4, 2, 4, 2), (6, 4, 2), (4, 2, 6), (2, 2, 2, 6), (8, 2, 2)),
 }
-"""Bars of melody in sixteenths, negative for rests, by character and metre."""
+"""Rhythms of a bar of melody in sixteenths, negative for rests. Names end with the number of beats or eighths."""
 
 CADENCES = {
     4: ((8, -4, 2, 2), (12, 4), (8, 8), (12, -4), (8, 4, 2, 2)),
     3: ((12,), (8, 4), (8, -4), (8, 2, 2)),
     6: ((12,), (10, 2), (6, -2, 2, 2), (8, -2, 2)),
 }
+"""Rhythms of the last bar of a phrase by numerator of the time signature. Notes after the long one are an upbeat to the
+next phrase."""
 
-"""The bars that end phrases; what follows the long note is the next phrase's upbeat."""
+PHRASE_ARCS = ((0, 1, 2, 1), (0, 2, 3, 1), (2, 1, 3, 0), (0, -1, 1, 0), (0, 1, -1, 1), (2, 0, 2, 1))
+"""Level of each bar of a phrase, in degrees above the centre. A motif that returns at another level is a sequence."""
 
-ARCS = ((0, 1, 2, 1), (0, 2, 3, 1), (2, 1, 3, 0), (0, -1, 1, 0), (0, 1, -1, 1), (2, 0, 2, 1))
-"""How many steps each bar of a phrase lies above its beginning: a motif that returns is a sequence."""
-
-PLANS = ("aabc", "abac", "aabc", "aaac")
-"""Which motif each bar of a phrase has; c is the cadence."""
+MOTIF_PLANS = ("aabc", "abac", "aabc", "aaac")
+"""Motif of each bar of a phrase; c is the cadence."""
 
 DYNAMICS = {"pp": 40, "p": 50, "mp": 59, "mf": 69, "f": 81, "ff": 93}
-"""Velocity of a melody note."""
+"""Velocity of the melody by dynamic."""
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """An accompaniment figure of one bar.
+    """An accompaniment figure of one bar."""
 
-    Each word lasts `unit` sixteenths; its digits are the voices of the voicing (`accompaniment.voices`) struck
-    together, 0 the bass; `_` prolongs what is before.
-    """
-
-    voicing: str
-    unit: int
-    figure: str
+    voicing: str  # see accompaniment.voice_chord
+    unit: int  # sixteenths that each word of the figure lasts
+    figure: str  # words of digits: the voices with an onset, 0 being the bass; _ prolongs the word before
 
     @property
-    def alternate(self) -> int | None:
-        """The voice that is the bass's alternate, if there is one."""
+    def alternate_voice(self) -> int | None:
+        """Return the voice that alternates with the bass, if there is one."""
         return 4 if self.voicing == "keyboard" else None
 
     @property
-    def basses(self) -> tuple[int, ...]:
+    def bass_voices(self) -> tuple[int, ...]:
+        """Return the voices that are basses."""
         return (0, 4, 5) if self.voicing == "keyboard" else (0,)
 
 
@@ -150,36 +147,36 @@ PATTERNS = {
 
 @dataclass(frozen=True)
 class Character:
-    """What pieces of one name share; each draws from it."""
+    """What all pieces of one name have in common. Where several values are given, each piece or section draws one."""
 
     name: str
-    metre: tuple[int, int]
-    tempo: tuple[int, int]  # beats a minute, slowest and fastest; a beat is a dotted quarter in 6/8
-    modes: tuple[str, ...]  # of the first piece, the second, ...
-    forms: tuple[str, ...]  # of the first piece, the second, ...: a letter a section; one that returns is varied
-    patterns: tuple[str, ...]  # of the sections A, B, C: one of PATTERNS, or walking, or imitation
+    time_signature: tuple[int, int]
+    tempo: tuple[int, int]  # beats per minute, slowest and fastest; a beat is a dotted quarter in 6/8
+    modes: tuple[str, ...]  # of piece 1, piece 2, ...
+    forms: tuple[str, ...]  # of piece 1, piece 2, ...: a letter per section; sections that return are varied
+    patterns: tuple[str, ...]  # of the sections A, B, C: one of PATTERNS, or "walking" or "imitation"
     rhythms: str  # one of RHYTHMS
-    dynamics: tuple[str, ...]  # from which sections draw; the piece begins with the first
-    finish: str  # the dynamic it ends with
+    dynamics: tuple[str, ...]  # dynamics of the sections; the piece begins with the first one
+    final_dynamic: str
     family: str = ""  # of PERIODS
     centre: int = 74  # MIDI number around which the melody begins
-    touch: tuple[float, float] = (1.0, 0.85)  # share of its written length that a key is held: melody, accompaniment
-    pedal: float = 1.0  # share of the chords that are pedalled
-    rubato: float = 0.06  # share by which a phrase ends slower than it flows
-    stress: int = 0  # the beat, counted from 0, that is leant on beside the first
+    held_fractions: tuple[float, float] = (1.0, 0.85)  # fraction of a note that its key is held: melody, accompaniment
+    pedal_fraction: float = 1.0  # fraction of the chords with pedal
+    rubato: float = 0.06  # fraction by which a phrase is slower at its end than in its middle
+    accented_beat: int = 0  # beat, counted from 0, that is accented in addition to the first one
     swing: bool = False
-    doublings: tuple[str, ...] = ("", "", "thirds")  # of the melody, the first, second, third time it is heard
-    fillings: tuple[str, ...] = ("steps", "steps", "neighbours", "arpeggio")  # see melody.Motif
+    doublings: tuple[str, ...] = ("", "", "thirds")  # of the melody of a section, the first, second, third time
+    figurations: tuple[str, ...] = ("stepwise", "stepwise", "neighbours", "arpeggio")  # see melody.Motif
 
     @property
     def beat(self) -> int:
-        """Ticks."""
-        return SIXTEENTH * (6 if self.metre[1] == 8 else 4)
+        """Return the length of a beat in ticks."""
+        return SIXTEENTH * (6 if self.time_signature[1] == 8 else 4)
 
     @property
     def bar(self) -> int:
-        """Ticks."""
-        return SIXTEENTH * 16 * self.metre[0] // self.metre[1]
+        """Return the length of a bar in ticks."""
+        return SIXTEENTH * 16 * self.time_signature[0] // self.time_signature[1]
 
 
 CHARACTERS = (
@@ -189,34 +186,34 @@ CHARACTERS = (
     ),
     Character(
         "Waltz", (3, 4), (144, 168), ("major", "minor", "major"), ("AABBACA", "ABACABA", "AABACAA"),
-        ("waltz", "waltz", "broken waltz"), "waltz 3", ("p", "mp", "mf", "f"), "mf", centre=75, touch=(0.95, 0.6),
-        pedal=0.9, rubato=0.08,
+        ("waltz", "waltz", "broken waltz"), "waltz 3", ("p", "mp", "mf", "f"), "mf", centre=75,
+        held_fractions=(0.95, 0.6), pedal_fraction=0.9, rubato=0.08,
     ),
     Character(
         "Sonatina", (4, 4), (112, 132), ("major", "major", "minor"), ("AABA", "ABAA"), ("alberti", "pulse"),
-        "lively 4", ("mp", "p", "f"), "f", centre=76, touch=(0.8, 0.8), pedal=0.3, rubato=0.03,
+        "lively 4", ("mp", "p", "f"), "f", centre=76, held_fractions=(0.8, 0.8), pedal_fraction=0.3, rubato=0.03,
     ),
     Character(
         "Chorale", (4, 4), (76, 88), ("major", "minor", "dorian"), ("AAB", "ABA"), ("full hymn", "hymn"), "hymn 4",
-        ("p", "mf", "f"), "p", centre=71, touch=(1.0, 0.97), pedal=0.8, rubato=0.08,
+        ("p", "mf", "f"), "p", centre=71, held_fractions=(1.0, 0.97), pedal_fraction=0.8, rubato=0.08,
     ),
     Character(
         "March", (4, 4), (104, 120), ("major", "mixolydian", "minor"), ("AABA", "ABAA"), ("oom-pah", "pulse"),
-        "march 4", ("mf", "mp", "f", "ff"), "ff", centre=73, touch=(0.7, 0.5), pedal=0.15, rubato=0.02,
-        doublings=("", "thirds", "octaves"),
+        "march 4", ("mf", "mp", "f", "ff"), "ff", centre=73, held_fractions=(0.7, 0.5), pedal_fraction=0.15,
+        rubato=0.02, doublings=("", "thirds", "octaves"),
     ),
     Character(
         "Rag", (4, 4), (140, 160), ("major",), ("AABA", "ABAC"), ("stride",), "rag 4", ("mf", "mp", "f"), "f",
-        touch=(0.85, 0.5), pedal=0.25, rubato=0.02, doublings=("", "octaves", "thirds"),
+        held_fractions=(0.85, 0.5), pedal_fraction=0.25, rubato=0.02, doublings=("", "octaves", "thirds"),
     ),
     Character(
         "Blues", (4, 4), (96, 116), ("major", "major", "minor"), ("AAA", "ABA"), ("walking",), "blues 4",
-        ("mp", "mf", "f"), "p", "blues", centre=73, touch=(0.9, 0.9), pedal=0.1, rubato=0.02, swing=True,
-        doublings=("thirds", "", "thirds"),
+        ("mp", "mf", "f"), "p", "blues", centre=73, held_fractions=(0.9, 0.9), pedal_fraction=0.1, rubato=0.02,
+        swing=True, doublings=("thirds", "", "thirds"),
     ),
     Character(
         "Prelude", (4, 4), (66, 80), ("major", "minor", "major"), ("ABA",), ("prelude", "prelude wave"), "none",
-        ("p", "mp", "mf", "f"), "pp", "lush", touch=(1.0, 1.0), rubato=0.08,
+        ("p", "mp", "mf", "f"), "pp", "lush", held_fractions=(1.0, 1.0), rubato=0.08,
     ),
     Character(
         "Barcarolle", (6, 8), (48, 58), ("minor", "major"), ("AABA", "ABAA"), ("barcarolle", "wide barcarolle"),
@@ -224,16 +221,17 @@ CHARACTERS = (
     ),
     Character(
         "Toccata", (4, 4), (108, 122), ("minor", "major"), ("ABA",), ("block", "oom-pah"), "run 4",
-        ("mf", "mp", "f", "ff"), "ff", touch=(0.95, 0.8), pedal=0.5, rubato=0.03, doublings=("",),
-        fillings=("arpeggio", "steps"),
+        ("mf", "mp", "f", "ff"), "ff", held_fractions=(0.95, 0.8), pedal_fraction=0.5, rubato=0.03, doublings=("",),
+        figurations=("arpeggio", "stepwise"),
     ),
     Character(
         "Sarabande", (3, 4), (76, 88), ("dorian", "minor", "major"), ("AABAA", "ABABA"),
-        ("sarabande chords", "sarabande"), "sarabande 3", ("p", "pp", "mp", "mf"), "pp", "lush", rubato=0.1, stress=1,
-        doublings=("", "thirds", "octaves"),
+        ("sarabande chords", "sarabande"), "sarabande 3", ("p", "pp", "mp", "mf"), "pp", "lush", rubato=0.1,
+        accented_beat=1, doublings=("", "thirds", "octaves"),
     ),
     Character(
         "Invention", (4, 4), (80, 96), ("minor", "major"), ("ABA",), ("imitation",), "invention 4",
-        ("mf", "mp", "f"), "f", centre=72, touch=(0.85, 0.85), pedal=0.05, rubato=0.04, doublings=("",),
+        ("mf", "mp", "f"), "f", centre=72, held_fractions=(0.85, 0.85), pedal_fraction=0.05, rubato=0.04,
+        doublings=("",),
     ),
 )  # fmt: skip

@@ -1,13 +1,15 @@
-"""Tempo: how fast notes follow each other, lately and for longer, and a lean from the one towards the other.
+"""Tempo: how fast notes follow each other, recently and in the long term, and a bias from the one towards the other.
 
-The network remembers some seconds. That its music has become faster over a minute it cannot notice, and small changes
-add up. So the step's distribution p is tilted towards longer steps where the last notes came faster than those of a
-longer time, and towards shorter ones where they came slower. Up to a factor that makes its sum one, it becomes
+The network remembers some seconds. It cannot notice that its music has become faster over a minute, and small changes
+add up. So the distribution p of the step is tilted: towards longer steps where the recent notes came faster than those
+of the long term, and towards shorter ones where they came slower. Up to normalization it becomes
 
-    p(step) (1 + step) ** (steadiness (longer - recent))
+    p(step) (1 + step) ** (tempo_bias (long_term - recent))
 
-where recent and longer are means of log(1 + step) up to here, with steps in cells; of logarithms, so that one long rest
-does not count as a slow passage. This is exponential tilting (Esscher, 1932); steadiness 0 leaves p as it is.
+where recent and long_term are means of log(1 + step) over the notes so far, with steps in frames. They are means of
+logarithms so that one long rest does not count as a slow passage. A bias of 0 leaves p as it is.
+
+Source: F. Esscher, On the probability function in the collective theory of risk, 1932 (exponential tilting).
 """
 
 import numpy as np
@@ -16,30 +18,51 @@ from keras import ops
 from stages.representation.grid_encoding import STEP, STEP_EDGES
 
 RECENT_NOTES, LONG_TERM_NOTES = 64, 512
-"""Notes. The means are of all notes as long as there are fewer, then each new note counts as one of so many."""
+"""Lengths of the two means in notes: the mean of all notes up to that many, then an exponential moving average in which
+each new note has the weight 1 / length."""
 
-_LOG_STEP = np.log1p((STEP_EDGES[:-1] + STEP_EDGES[1:] - 1) / 2).astype(np.float32)  # of the middles of the bins
+_LOG_STEP = np.log1p((STEP_EDGES[:-1] + STEP_EDGES[1:] - 1) / 2).astype(np.float32)  # at the middle of each bin
 
 
 def tempo_state(fields: np.ndarray) -> np.ndarray:
-    """The pace after a piece's notes (music.encoding), float32: their number, the recent and the longer mean."""
-    notes, recent, longer = 0, 0.0, 0.0
-    for step in np.log1p(fields[:, STEP]).tolist():
+    """Return the tempo state after the notes of a piece.
+
+    Args:
+        fields: the notes on the grid, integer, shape (notes, 4).
+
+    Returns:
+        float32, shape (3,): the number of notes, the recent and the long-term mean of log(1 + step).
+    """
+    notes, recent, long_term = 0, 0.0, 0.0
+    for log_step in np.log1p(fields[:, STEP]).tolist():
         notes += 1
-        recent += (step - recent) / min(notes, RECENT_NOTES)
-        longer += (step - longer) / min(notes, LONG_TERM_NOTES)
-    return np.array([notes, recent, longer], np.float32)
+        recent += (log_step - recent) / min(notes, RECENT_NOTES)
+        long_term += (log_step - long_term) / min(notes, LONG_TERM_NOTES)
+    return np.array([notes, recent, long_term], np.float32)
 
 
-def update_tempo_state(pace, step):
-    """The pace, shape (streams, 3), after one more note each: step in cells, shape (streams,)."""
-    notes, recent, longer = pace[:, 0] + 1, pace[:, 1], pace[:, 2]
-    step = ops.log1p(ops.cast(step, "float32"))
-    recent = recent + (step - recent) / ops.minimum(notes, RECENT_NOTES)
-    longer = longer + (step - longer) / ops.minimum(notes, LONG_TERM_NOTES)
-    return ops.stack([notes, recent, longer], axis=-1)
+def update_tempo_state(state, step):
+    """Return the tempo states of a batch after one more note.
+
+    Args:
+        state: float32, shape (batch, 3), see `tempo_state`.
+        step: the step of the note in frames, integer, shape (batch,).
+    """
+    notes, recent, long_term = state[:, 0] + 1, state[:, 1], state[:, 2]
+    log_step = ops.log1p(ops.cast(step, "float32"))
+    recent = recent + (log_step - recent) / ops.minimum(notes, RECENT_NOTES)
+    long_term = long_term + (log_step - long_term) / ops.minimum(notes, LONG_TERM_NOTES)
+    return ops.stack([notes, recent, long_term], axis=-1)
 
 
-def step_logit_bias(pace, steadiness):
-    """What to add to the log-probabilities of the step bins, shape (streams, STEP_BINS), after `pace`."""
-    return steadiness * (pace[:, 2:] - pace[:, 1:2]) * _LOG_STEP
+def step_logit_bias(state, tempo_bias):
+    """Return what to add to the log-probabilities of the step bins.
+
+    Args:
+        state: the tempo state, float32, shape (batch, 3).
+        tempo_bias: strength, at least 0, shape () or (1,).
+
+    Returns:
+        float32, shape (batch, STEP_BINS).
+    """
+    return tempo_bias * (state[:, 2:] - state[:, 1:2]) * _LOG_STEP

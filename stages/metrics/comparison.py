@@ -1,164 +1,213 @@
-"""How close generated music comes to real music, and how close real music itself would come.
+"""Compare generated music with real music, and real music with other real music.
 
-Generated music is some samples of some hundred notes. Comparing them with whole test pieces would measure their number
-and length as much as their style, so all music is cut into excerpts of equally many notes, and every figure of the
-generated excerpts stands beside the same figure for as many real ones: the mean over groups of real excerpts that each
-take the place of the generated ones. Which real excerpts these are is fixed, evenly spaced over the split.
+Generated music is a few dozen samples of some hundred notes. Whole test pieces differ from them in number and length,
+not only in style, so all music is cut into excerpts of equal length. Each value of the generated excerpts (source
+`generated`) comes with the same value of real excerpts (source `real`): the mean over groups of real excerpts, each
+group as large as the generated set. The real excerpts are chosen without chance, evenly spaced over their split.
+
+The functions return tables in long form. A value is missing (NaN) where there is too little music for it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from stages.metrics import copying, descriptors, excerpts, note_features, overlap
-from stages.metrics.excerpts import evenly_spaced
+from stages.metrics import copying, descriptors
+from stages.metrics.excerpts import evenly_spaced, excerpt_starts
+from stages.metrics.note_features import FEATURES, feature_histograms
+from stages.metrics.overlap import histogram_overlap, overlapped_area
 
 MAX_REFERENCE_EXCERPTS = 240
-"""At most so many test excerpts are what everything else is compared with."""
+"""Largest number of test excerpts in the reference set of `overlap_table`."""
 
 MAX_GROUPS = 24
-"""At most so many groups of real excerpts take the place of the generated ones."""
-
-_HABITS: dict[str, tuple[Callable[[np.ndarray], float], str, Callable[[list[float]], float]]] = {
-    # name: measure of an excerpt, the column it looks at, and how a set of excerpts is summed up
-    "repeated_notes": (descriptors.repeated_note_rate, "pitch", np.mean),
-    "longest_repeat": (descriptors.max_note_repeat, "pitch", max),
-    "repeated_phrases": (descriptors.repeated_ngram_rate, "pitch", np.mean),
-    "struck_together": (descriptors.same_onset_rate, "cell", np.mean),
-    "largest_instant": (descriptors.max_onset_cluster, "cell", max),
-    "velocity_spread": (descriptors.velocity_std, "velocity", np.mean),
-    "tempo_drift": (descriptors.tempo_drift, "cell", np.mean),
-}
+"""Largest number of groups of real excerpts over which the values of real music are averaged."""
 
 
 @dataclass(frozen=True)
 class Excerpts:
-    """Stretches of `length` notes of a described table, beginning at its rows `starts`."""
+    """Excerpts of equal length of a feature table."""
 
-    music: pd.DataFrame
-    starts: np.ndarray
-    length: int
+    music: pd.DataFrame  # a feature table: see note_features.add_features
+    starts: np.ndarray  # first row of each excerpt, int64, shape (excerpts,)
+    length: int  # notes of each excerpt
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def histograms(self) -> dict[str, np.ndarray]:
-        """See `statistics.histograms`."""
-        return note_features.feature_histograms(self.music, self.starts, self.length)
+        """Return a histogram of every feature for every excerpt; see `note_features.feature_histograms`."""
+        return feature_histograms(self.music, self.starts, self.length)
 
     def column(self, name: str) -> list[np.ndarray]:
-        """The values of one column, an array for each excerpt."""
+        """Return the values of one column, an array for each excerpt."""
         values = self.music[name].to_numpy()
         return [values[start : start + self.length] for start in self.starts]
 
-    def melodies(self) -> list[np.ndarray]:
-        """See `melodies.melodies`."""
-        excerpts = (self.music.iloc[start : start + self.length] for start in self.starts)
-        return [line for excerpt in excerpts for line in copying.pitch_sequences(excerpt)]
+    def pitch_sequences(self) -> list[np.ndarray]:
+        """Return a pitch sequence for each excerpt; see `copying.pitch_sequences`."""
+        tables = (self.music.iloc[start : start + self.length] for start in self.starts)
+        return [sequence for table in tables for sequence in copying.pitch_sequences(table)]
 
 
-def cut_excerpts(music: pd.DataFrame, length: int, most: int | None = None) -> Excerpts:
-    """Cut every piece of a described table into excerpts of `length` notes, `most` of them, evenly spaced, or all."""
-    starts = excerpts.excerpt_starts(music["piece"].to_numpy(), length)
-    return Excerpts(music, starts if most is None else excerpts.evenly_spaced(starts, most), length)
+@dataclass(frozen=True)
+class _Descriptor:
+    measure: Callable[[np.ndarray], float]  # of one excerpt
+    column: str  # the argument of `measure`
+    aggregate: Callable[[list[float]], float]  # over excerpts
+    counts_infills: bool = False
+
+
+_DESCRIPTORS = {
+    "repeated_note_rate": _Descriptor(descriptors.repeated_note_rate, "pitch", np.mean),
+    "max_note_repeat": _Descriptor(descriptors.max_note_repeat, "pitch", max, counts_infills=True),
+    "repeated_ngram_rate": _Descriptor(descriptors.repeated_ngram_rate, "pitch", np.mean),
+    "same_onset_rate": _Descriptor(descriptors.same_onset_rate, "onset_frame", np.mean),
+    "max_onset_cluster": _Descriptor(descriptors.max_onset_cluster, "onset_frame", max),
+    "velocity_std": _Descriptor(descriptors.velocity_std, "velocity", np.mean),
+    "tempo_drift": _Descriptor(descriptors.tempo_drift, "onset_frame", np.mean),
+}
+
+
+def cut_excerpts(music: pd.DataFrame, length: int, max_excerpts: int | None = None) -> Excerpts:
+    """Cut every piece of a feature table into excerpts.
+
+    Args:
+        music: a feature table.
+        length: the notes of an excerpt; 0 gives no excerpts.
+        max_excerpts: if given, no more than this number is kept, evenly spaced.
+    """
+    starts = excerpt_starts(music["piece"].to_numpy(), length)
+    return Excerpts(music, starts if max_excerpts is None else evenly_spaced(starts, max_excerpts), length)
 
 
 def excerpt_length(generated: list[int], real: list[int]) -> int:
-    """How many notes an excerpt has, given the numbers of notes of the samples and of the real pieces.
+    """Return how many notes an excerpt has: so many that every sample and half of the real pieces are long enough.
 
-    The shortest sample's, but no more than half of the real pieces have; 0 without samples.
+    Args:
+        generated: the number of notes of each sample.
+        real: the number of notes of each real piece.
+
+    Returns:
+        The minimum over samples or the median over real pieces, whichever is smaller; 0 without samples.
     """
     if not generated:
         return 0
     return min(min(generated), int(np.median(real)) if real else min(generated))
 
 
-def overlaps(generated: Excerpts, validation: Excerpts, test: Excerpts) -> dict:
-    """Both overlaps of generated with test music and of validation with test music, the ceiling, for every feature.
+def overlap_table(generated: Excerpts, validation: Excerpts, test: Excerpts) -> pd.DataFrame:
+    """Measure how much generated music and validation music overlap with test music.
 
-    Returns {"overlapped_area": {feature: {"generated", "ceiling"}}, "histogram_overlap": {the same}}, 0 to 1 each and
-    None where there is too little music, with the mean over features as a first feature `mean`.
+    Args:
+        generated: excerpts of generated music.
+        validation: excerpts of validation music; their overlap is what real music reaches.
+        test: excerpts of test music, the reference.
+
+    Returns:
+        The columns measure (overlapped_area, histogram_overlap), feature (`mean` over features, then each feature),
+        source (generated, real) and value, 0 to 1.
     """
     reference = test.histograms()
-    sources = {
+    excerpt_sets = {
         "generated": [generated.histograms()] if len(generated) else [],
-        "ceiling": [group.histograms() for group in _groups(validation, len(generated))],
+        "real": [group.histograms() for group in _groups(validation, len(generated))],
     }
-
-    def area(one: np.ndarray, feature: str) -> float | None:
-        return overlap.overlapped_area(reference[feature], one)
-
-    def pooled(one: np.ndarray, feature: str) -> float | None:
-        if not len(test):
-            return None
-        return overlap.histogram_overlap(one.mean(axis=0), reference[feature].mean(axis=0))
-
-    report = {}
-    for name, measure in {"overlapped_area": area, "histogram_overlap": pooled}.items():
-        table = {
-            feature: {
-                source: _mean([measure(shares[feature], feature) for shares in sets])
-                for source, sets in sources.items()
-            }
-            for feature in note_features.FEATURES
+    rows = []
+    for name, measure in {"overlapped_area": overlapped_area, "histogram_overlap": _pooled_overlap}.items():
+        values = {
+            (feature, source): _mean([measure(reference[feature], histograms[feature]) for histograms in sets])
+            for feature in FEATURES
+            for source, sets in excerpt_sets.items()
         }
-        means = {source: _mean([values[source] for values in table.values()]) for source in sources}
-        report[name] = {"mean": means, **table}
-    return report
+        means = {("mean", source): _mean([values[feature, source] for feature in FEATURES]) for source in excerpt_sets}
+        rows += [(name, feature, source, value) for (feature, source), value in (means | values).items()]
+    return _table(rows, ["measure", "feature", "source", "value"])
 
 
-def compare_descriptors(generated: Excerpts, test: Excerpts, fillings: Sequence[Excerpts]) -> dict:
-    """What an excerpt does, generated against real: {measure: {"generated", "test"}}.
+def descriptor_table(generated: Excerpts, test: Excerpts, infills: Sequence[Excerpts]) -> pd.DataFrame:
+    """Describe generated and real excerpts by repetition, simultaneous onsets, dynamics and tempo.
 
-    Means over excerpts, but for `longest_repeat` and `largest_instant` the largest of all excerpts. See `statistics`.
-    `fillings` are generated too, but shorter; they count where length is no advantage, in `longest_repeat`.
+    Args:
+        generated: excerpts of generated music.
+        test: excerpts of real music.
+        infills: generated music that is shorter than an excerpt, a set for each infill. It counts in max_note_repeat
+            alone, where length is no advantage.
+
+    Returns:
+        The columns descriptor (functions of `descriptors`), source (generated, real) and value: the mean over excerpts,
+        but the maximum over excerpts of max_note_repeat and max_onset_cluster.
     """
-    groups = list(_groups(test, len(generated)))
-    report = {}
-    for name, (measure, column, summary) in _HABITS.items():
-
-        def figure(*sets: Excerpts, measure=measure, column=column, summary=summary) -> float | None:
-            values = [measure(values) for excerpts in sets for values in excerpts.column(column)]
-            return summary(values) if values else None
-
-        played = [generated, *fillings] if name == "longest_repeat" else [generated]
-        report[name] = {"generated": figure(*played), "test": _mean([figure(group) for group in groups])}
-    return report
+    groups = _groups(test, len(generated))
+    rows = []
+    for name, descriptor in _DESCRIPTORS.items():
+        generated_sets = [generated, *infills] if descriptor.counts_infills else [generated]
+        rows.append((name, "generated", _describe(descriptor, generated_sets)))
+        rows.append((name, "real", _mean([_describe(descriptor, [group]) for group in groups])))
+    return _table(rows, ["descriptor", "source", "value"])
 
 
-def copied_runs(generated: Excerpts, test: Excerpts, fillings: Sequence[Excerpts], train: list[np.ndarray]) -> dict:
-    """The longest runs of notes copied from `train` (melodies), in notes: {"mean", "longest"}: {"generated", "test"}.
+def copied_run_table(
+    generated: Excerpts, test: Excerpts, infills: Sequence[Excerpts], train: list[np.ndarray]
+) -> pd.DataFrame:
+    """Measure the longest runs of notes that also occur in training music; see `copying.longest_copied_runs`.
 
-    Test music is new to the train split, so its figure is what chance and common turns of phrase give. `mean` is over
-    the excerpts' longest runs, `longest` the longest of all excerpts, those of `fillings` included.
+    Test music is not in the training split, so its values are what chance and common phrases give.
+
+    Args:
+        generated: excerpts of generated music.
+        test: excerpts of real music.
+        infills: generated music that is shorter than an excerpt, a set for each infill; counts in max_copied_run alone.
+        train: a pitch sequence for each training piece.
+
+    Returns:
+        The columns descriptor, source (generated, real) and value, in notes: mean_copied_run is the mean over excerpts
+        of each one's longest run, max_copied_run the maximum.
     """
-    groups = list(_groups(test, len(generated)))
-    sets = [generated, *fillings, *groups]
-    runs = copying.longest_copied_runs(train, [line for excerpts in sets for line in excerpts.melodies()])
-    runs = np.split(runs, np.cumsum([len(excerpts) for excerpts in sets])[:-1])
-    played, real = runs[: 1 + len(fillings)], runs[1 + len(fillings) :]
+    groups = _groups(test, len(generated))
+    excerpt_sets = [generated, *infills, *groups]
+    sequences = [sequence for excerpts in excerpt_sets for sequence in excerpts.pitch_sequences()]
+    runs = copying.longest_copied_runs(train, sequences)
+    runs_by_set = np.split(runs, np.cumsum([len(excerpts) for excerpts in excerpt_sets])[:-1])
+    generated_runs, infill_runs = runs_by_set[0], runs_by_set[1 : 1 + len(infills)]
+    real_runs = runs_by_set[1 + len(infills) :]
+    all_generated_runs = np.concatenate([generated_runs, *infill_runs])
+    rows = [
+        ("mean_copied_run", "generated", generated_runs.mean() if len(generated) else None),
+        ("mean_copied_run", "real", _mean([runs.mean() for runs in real_runs])),
+        ("max_copied_run", "generated", all_generated_runs.max() if len(generated) else None),
+        ("max_copied_run", "real", _mean([runs.max() for runs in real_runs])),
+    ]
+    return _table(rows, ["descriptor", "source", "value"])
 
-    def figures(generated: np.ndarray, summary: Callable[[np.ndarray], float]) -> dict[str, float | None]:
-        return {
-            "generated": summary(generated) if len(generated) else None,
-            "test": _mean([summary(runs) for runs in real]),
-        }
 
-    return {"mean": figures(played[0], np.mean), "longest": figures(np.concatenate(played), np.max)}
+def _pooled_overlap(reference: np.ndarray, others: np.ndarray) -> float | None:
+    # The overlap of two sets' mean histograms; None if a set is empty.
+    if not len(reference) or not len(others):
+        return None
+    return histogram_overlap(others.mean(axis=0), reference.mean(axis=0))
 
 
-def _groups(excerpts: Excerpts, size: int) -> Iterator[Excerpts]:
+def _describe(descriptor: _Descriptor, excerpt_sets: Sequence[Excerpts]) -> float | None:
+    columns = [column for excerpts in excerpt_sets for column in excerpts.column(descriptor.column)]
+    return descriptor.aggregate([descriptor.measure(column) for column in columns]) if columns else None
+
+
+def _groups(excerpts: Excerpts, size: int) -> list[Excerpts]:
     # Groups of `size` excerpts, each spread over the whole split; one smaller group if there are no more excerpts.
     if not size or not len(excerpts):
-        return
+        return []
     count = min(MAX_GROUPS, max(1, len(excerpts) // size))
-    chosen = evenly_spaced(excerpts.starts, count * size)
-    for number in range(count):
-        yield Excerpts(excerpts.music, chosen[number::count], excerpts.length)
+    starts = evenly_spaced(excerpts.starts, count * size)
+    return [Excerpts(excerpts.music, starts[number::count], excerpts.length) for number in range(count)]
 
 
-def _mean(values: list[float | None]) -> float | None:
+def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def _table(rows: list[tuple], columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=columns).astype({"value": np.float64})

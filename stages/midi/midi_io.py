@@ -1,24 +1,26 @@
-"""MIDI files to note tables and back.
+"""Reading of MIDI files into note tables, and writing of note tables as MIDI files.
 
-Reading goes through symusic, which gives the file's ticks; seconds are computed here, in float64. Writing goes
+Reading goes through symusic, which gives the ticks of the file; seconds are computed here, in float64. Writing goes
 through pretty_midi.
 
-What a file means here, where the standard leaves it open or programs differ:
+Rules of reading, where the standard leaves something open or programs differ:
 
-- All tracks and channels are one performance, except the drum channel (10), which is left out.
-- A note-off ends every note of its key, on its track and channel, that began in an earlier tick, as in pretty_midi.
-  A note that ends in the tick it begins in, or never, is no note. (symusic pairs the first note-on with the first
-  note-off. That is undone here, but where a key has more note-ons than note-offs, symusic hides the last of them.)
-- Where several tracks strike one key in the same tick, the loudest of these notes is kept; of equally loud ones, the
-  one held longest, then the one sounding longest.
-- Tempo changes count for every track, wherever they stand. Before the first it is 120 quarter notes a minute. Of
-  several in one tick the last counts, as far as symusic keeps their order.
-- The sustain pedal (controller 64, down from 64 upwards) belongs to its track, channel and program. Pedal messages of
-  a tick come before its note-offs: a key released as the pedal comes down is held by it, one released as the pedal
-  comes up is not. A pedal that is never lifted holds until the last note-off or pedal message of the file. Tracks
-  without notes do not count, for symusic leaves them out.
-- An onset of the same pitch, on whatever track, ends the sound of the note before it, even if its key is still down.
-- Data bytes above 127 are read as 127.
+1. Tracks. All tracks and channels are one performance, except the drum channel (10), which is left out.
+2. Note-on and note-off. A note-off ends every note of its key, on its track and channel, whose onset is at an earlier
+   tick, as in pretty_midi. A note with its offset at the tick of its onset, or without an offset, is dropped.
+   (symusic pairs the first note-on with the first note-off. This is corrected here. But where a key has more note-ons
+   than note-offs, symusic drops the last of them.)
+3. Duplicates. Of notes with the same onset tick and pitch the loudest is kept; of equally loud ones the one with the
+   longest key duration, then the one with the longest sounding duration.
+4. Tempo. Tempo changes count for every track, whichever track they are on. Before the first one the tempo is 120
+   quarter notes a minute. Of several at one tick the last one counts, as far as symusic keeps their order.
+5. Sustain pedal. The pedal is down at values of controller 64 from 64 upwards. It applies to its track, channel and
+   program. Pedal messages come before note-offs of the same tick: a key released as the pedal goes down is sustained,
+   one released as the pedal comes up is not. A pedal that is never lifted sustains until the last note-off or pedal
+   message of the file; tracks without notes do not count for this, since symusic leaves them out.
+6. Repeated notes. An onset of the same pitch, on any track, ends the sound of the note before it, even if the key of
+   that note is still down.
+7. Invalid bytes. Data bytes above 127 are read as 127.
 """
 
 from __future__ import annotations
@@ -36,162 +38,203 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUSTAIN_PEDAL = 64
+"""Controller number of the sustain (damper) pedal (MIDI 1.0)."""
+
 PEDAL_THRESHOLD = 64
-"""Values of the controller from here up mean that the pedal is down."""
+"""The pedal is down at controller values from this one upwards."""
 
 MAX_SECONDS = 24 * 3600.0
-"""s; a file that plays longer is taken for damaged."""
-
+"""s; a file that plays for longer is regarded as damaged."""
 
 TICKS_PER_SECOND = 1000
-"""Of the files that `write_midi` makes: the encoding's 10 ms grid is exact, and pretty_midi, which refuses more than
-ten million ticks, still reads hours."""
+"""Resolution of the files that `write_midi` makes. The 10 ms frames of the grid are exact in it, and pretty_midi, which
+refuses files of more than ten million ticks, can still read hours of music."""
 
 
 def read_midi(data: bytes) -> pd.DataFrame:
-    """Read the performance in the bytes of a MIDI file of format 0, 1 or 2.
+    """Read a MIDI file as a note table, by the rules above.
 
-    Returns the columns of the note table without `piece`, sorted by start, pitch; at least one row. All times are
-    float64 still, so that start + duration is the note-off's time to the last digit.
+    symusic is native code. Where many files of unknown origin are read, stages.midi.midi_pool keeps its crashes apart.
 
-    Raises MidiError if the bytes cannot be parsed, count time in SMPTE frames, hold no note, or play for more than
-    `LONGEST`. symusic is native code: where many files of strangers are read, stages.midi.midi_pool keeps it apart.
+    Args:
+        data: the bytes of a MIDI file of format 0, 1 or 2.
+
+    Returns:
+        The columns of the note table without `piece`, at least one row, sorted by start, then pitch. All times are
+        float64, so that start + key_duration is the time of the note-off to the last digit.
+
+    Raises:
+        MidiError: the bytes cannot be parsed, count time in SMPTE frames, hold no note, or play for more than
+            `MAX_SECONDS`.
     """
-    import pandas as pd  # here, as the processes of stages.midi.midi_pool do without: it takes half a second
+    # Imported here because it takes half a second, and the workers of stages.midi.midi_pool do without it.
+    import pandas as pd
 
     return pd.DataFrame(read_columns(data))
 
 
 def read_columns(data: bytes) -> dict[str, np.ndarray]:
-    """`read_midi` as arrays."""
-    _check_chunks(data)
-    try:
-        # Without sanitize_data a data byte above 127 makes symusic write outside its tables.
-        score = symusic.Score.from_midi(data, sanitize_data=True)
-    except Exception as error:
-        reason = " ".join(str(error).split()).removeprefix("MiniMidi: ")
-        raise MidiError(f"not readable as MIDI: {reason[:200]}") from None
+    """Read a MIDI file as the columns of a note table; see `read_midi`."""
+    score = _parse(data)
     tracks = [_Track(track) for track in score.tracks if not track.is_drum]
-    if not any(len(track.start) for track in tracks):
-        raise MidiError("holds no note that begins and ends, drums aside")
-    last = max(track.last for track in tracks)
+    if not any(len(track.onset) for track in tracks):
+        raise MidiError("has no complete note outside the drum channel")
+    last_tick = max(track.last_tick for track in tracks)
     tempos = score.tempos.numpy()
-    seconds = TempoMap(tempos["time"], tempos["mspq"], score.tpq).seconds
-    if min(track.first for track in tracks) < 0:
+    to_seconds = TempoMap(tempos["time"], tempos["mspq"], score.tpq).ticks_to_seconds
+    if min(track.first_tick for track in tracks) < 0:
         raise MidiError("has times beyond the range of MIDI")
-    if seconds(last) > MAX_SECONDS:
-        raise MidiError(f"plays for {seconds(last) / 3600:.3g} hours, which is taken for damage")
+    if to_seconds(last_tick) > MAX_SECONDS:
+        raise MidiError(f"plays for {to_seconds(last_tick) / 3600:.3g} hours, so it is regarded as damaged")
 
-    start, release, pitch, velocity = (
-        np.concatenate([getattr(track, name) for track in tracks]) for name in ("start", "release", "pitch", "velocity")
-    )
-    damped = np.concatenate([track.damped(last) for track in tracks])
-    rows = _loudest(start, pitch, velocity, release, damped)
-    start, release, damped, pitch, velocity = (each[rows] for each in (start, release, damped, pitch, velocity))
-    onset = seconds(start)
+    onset = np.concatenate([track.onset for track in tracks])
+    key_offset = np.concatenate([track.key_offset for track in tracks])
+    sound_offset = np.concatenate([track.sound_offset(last_tick) for track in tracks])
+    pitch = np.concatenate([track.pitch for track in tracks])
+    velocity = np.concatenate([track.velocity for track in tracks])
+    rows = _sort_and_deduplicate(onset, pitch, velocity, key_offset, sound_offset)
+    onset, key_offset, sound_offset = onset[rows], key_offset[rows], sound_offset[rows]
+    pitch, velocity = pitch[rows], velocity[rows]
+    sound_offset = np.minimum(sound_offset, _next_onset(onset, pitch))
+
+    start = to_seconds(onset)
     return {
-        "start": onset,
-        "step": np.diff(onset, prepend=onset[0]),
-        "duration": seconds(release) - onset,
-        "sustained": seconds(np.minimum(damped, _next_onset(start, pitch))) - onset,
+        "start": start,
+        "step": np.diff(start, prepend=start[0]),
+        "key_duration": to_seconds(key_offset) - start,
+        "sounding_duration": to_seconds(sound_offset) - start,
         "pitch": pitch,
         "velocity": velocity,
     }
 
 
-def write_midi(frame: pd.DataFrame, target: str | Path | BinaryIO) -> None:
-    """Write notes as a MIDI file of one piano track without pedal, to a path or a file open for writing bytes.
+def write_midi(notes: pd.DataFrame, target: str | Path | BinaryIO) -> None:
+    """Write notes as a MIDI file of one piano track without pedal.
 
-    Read are the columns `start`, `sustained` (how long each note sounds; both s, rounded to `TICKS_PER_SECOND`),
-    `pitch` and `velocity`. A note lasts at least a tick and ends at the latest with the next onset of its pitch; of
-    notes of one pitch in one tick the loudest is kept. The same notes give the same bytes, whatever their order.
+    A note lasts at least one tick and ends at the latest at the next onset of its pitch. Of notes of one pitch at one
+    tick the loudest is kept. The same notes give the same bytes, in whatever order the rows are.
+
+    Args:
+        notes: the columns `start`, `sounding_duration` (both in s, rounded to `TICKS_PER_SECOND`), `pitch` and
+            `velocity` of a note table.
+        target: a path, or a file open for writing bytes.
     """
-    import pretty_midi  # here, for it takes a third of a second and reading does without
+    # Imported here because it takes a third of a second, and reading does without it.
+    import pretty_midi
 
-    start = np.rint(frame["start"].to_numpy(np.float64) * TICKS_PER_SECOND).astype(np.int64)
-    end = np.rint((frame["start"].to_numpy(np.float64) + frame["sustained"].to_numpy(np.float64)) * TICKS_PER_SECOND)
-    end = np.maximum(end.astype(np.int64), start + 1)
-    pitch, velocity = frame["pitch"].to_numpy(np.uint8), frame["velocity"].to_numpy(np.uint8)
-    rows = _loudest(start, pitch, velocity, end)
-    start, end, pitch, velocity = start[rows], end[rows], pitch[rows], velocity[rows]
-    end = np.minimum(end, _next_onset(start, pitch))
+    start = notes["start"].to_numpy(np.float64)
+    end = start + notes["sounding_duration"].to_numpy(np.float64)
+    pitch, velocity = notes["pitch"].to_numpy(np.uint8), notes["velocity"].to_numpy(np.uint8)
+    onset = np.rint(start * TICKS_PER_SECOND).astype(np.int64)
+    offset = np.maximum(np.rint(end * TICKS_PER_SECOND).astype(np.int64), onset + 1)
+    rows = _sort_and_deduplicate(onset, pitch, velocity, offset)
+    onset, offset, pitch, velocity = onset[rows], offset[rows], pitch[rows], velocity[rows]
+    offset = np.minimum(offset, _next_onset(onset, pitch))
 
-    file = pretty_midi.PrettyMIDI(resolution=TICKS_PER_SECOND // 2, initial_tempo=120)
     piano = pretty_midi.Instrument(program=0)
     piano.notes = [
-        pretty_midi.Note(force, key, on / TICKS_PER_SECOND, off / TICKS_PER_SECOND)
-        for force, key, on, off in zip(velocity.tolist(), pitch.tolist(), start.tolist(), end.tolist(), strict=True)
+        pretty_midi.Note(loudness, key, on / TICKS_PER_SECOND, off / TICKS_PER_SECOND)
+        for loudness, key, on, off in zip(
+            velocity.tolist(), pitch.tolist(), onset.tolist(), offset.tolist(), strict=True
+        )
     ]
+    file = pretty_midi.PrettyMIDI(resolution=TICKS_PER_SECOND // 2, initial_tempo=120)
     file.instruments.append(piano)
     file.write(target)
 
 
 class _Track:
-    """The notes and the pedal of one channel of one track; times in ticks, as int64: symusic's int32 can overflow.
+    """The notes and pedal messages of one channel of one track.
 
-    Attributes: `start`, `release`, `pitch`, `velocity` of the notes, in the order of `start`; `first` and `last` of all
-    times, zero if there are none.
+    Times are in ticks, as int64, since sums of symusic's int32 can overflow.
+
+    Attributes:
+        onset: tick of each note-on, in ascending order.
+        key_offset: tick of each note's note-off.
+        pitch: uint8.
+        velocity: uint8.
+        first_tick: the earliest of all times; 0 if there are none.
+        last_tick: the latest of all times; 0 if there are none.
     """
 
     def __init__(self, track: symusic.core.TrackTick) -> None:
         notes, controls = track.notes.numpy(), track.controls.numpy()
-        real = notes["duration"] > 0
-        self.start = notes["time"][real].astype(np.int64)
-        self.release = self.start + notes["duration"][real]
-        self.pitch = notes["pitch"][real].astype(np.uint8)
-        self.velocity = notes["velocity"][real].astype(np.uint8)
-        pedal = controls["number"] == SUSTAIN_PEDAL
-        self._moved = controls["time"][pedal].astype(np.int64)
-        self._down = controls["value"][pedal] >= PEDAL_THRESHOLD
-        times = np.concatenate([self.start, self.release, self._moved])
-        self.first, self.last = times.min(initial=0), times.max(initial=0)
-        self._release_at_the_first_note_off()
+        not_empty = notes["duration"] > 0
+        self.onset = notes["time"][not_empty].astype(np.int64)
+        self.key_offset = self.onset + notes["duration"][not_empty]
+        self.pitch = notes["pitch"][not_empty].astype(np.uint8)
+        self.velocity = notes["velocity"][not_empty].astype(np.uint8)
+        is_pedal = controls["number"] == SUSTAIN_PEDAL
+        self._pedal_tick = controls["time"][is_pedal].astype(np.int64)
+        self._pedal_down = controls["value"][is_pedal] >= PEDAL_THRESHOLD
+        ticks = np.concatenate([self.onset, self.key_offset, self._pedal_tick])
+        self.first_tick, self.last_tick = ticks.min(initial=0), ticks.max(initial=0)
+        self._pair_with_next_note_off()
 
-    def _release_at_the_first_note_off(self) -> None:
+    def _pair_with_next_note_off(self) -> None:
+        """Undo symusic's pairing: let each note end at the first note-off of its key after its onset (rule 2)."""
         rows = np.argsort(self.pitch, kind="stable")
-        pitch, start, release = self.pitch[rows], self.start[rows], self.release[rows]
-        if ((pitch[1:] == pitch[:-1]) & (release[:-1] > start[1:])).any():
-            # All note-offs, by key and then by time; every note has one of its own after it.
-            key = pitch.astype(np.int64) << 32
-            offs = np.sort(key + release)
-            self.release[rows] = offs[np.searchsorted(offs, key + start, "right")] - key
+        pitch, onset, key_offset = self.pitch[rows], self.onset[rows], self.key_offset[rows]
+        overlaps = (pitch[1:] == pitch[:-1]) & (key_offset[:-1] > onset[1:])
+        if overlaps.any():
+            # All note-offs in order of pitch, then time. Every note is followed by at least one of its pitch: its own.
+            pitch_key = pitch.astype(np.int64) << 32
+            note_offs = np.sort(pitch_key + key_offset)
+            self.key_offset[rows] = note_offs[np.searchsorted(note_offs, pitch_key + onset, "right")] - pitch_key
 
-    def damped(self, last: int) -> np.ndarray:
-        """Ticks at which the notes are damped: when the key is up and the pedal too, or at `last`."""
-        # The times at which the pedal goes down, up, down, ...: after an odd number of them it is down.
-        moves = self._moved[np.diff(self._down, prepend=False)]
-        passed = np.searchsorted(moves, self.release, "right")
-        return np.where(passed % 2, np.append(moves, last)[passed], self.release)
+    def sound_offset(self, last_tick: int) -> np.ndarray:
+        """Return the tick at which each note is damped: once the key and the pedal are up, or at `last_tick`."""
+        # Ticks at which the pedal goes down, up, down, ...: after an odd number of changes it is down.
+        changes = self._pedal_tick[np.diff(self._pedal_down, prepend=False)]
+        changes_before = np.searchsorted(changes, self.key_offset, "right")
+        return np.where(changes_before % 2, np.append(changes, last_tick)[changes_before], self.key_offset)
+
+
+def _parse(data: bytes) -> symusic.core.ScoreTick:
+    _check_chunks(data)
+    try:
+        # Without sanitize_data a data byte above 127 makes symusic write outside its tables.
+        return symusic.core.ScoreTick.from_midi(data, sanitize_data=True)
+    except Exception as error:
+        reason = " ".join(str(error).split()).removeprefix("MiniMidi: ")
+        raise MidiError(f"not readable as MIDI: {reason[:200]}") from None
 
 
 def _check_chunks(data: bytes) -> None:
-    """Raise MidiError unless the file's chunks are all there: symusic would read on behind the end of the data."""
+    """Raise MidiError unless all chunks of the file are complete: symusic would read beyond the end of the data."""
     if data[:4] != b"MThd" or len(data) < 14:
         raise MidiError("not a MIDI file: does not begin with a MIDI header")
     length, _, expected = struct.unpack_from(">IHH", data, 4)
-    place, found = 8 + length, 0
-    while found < expected and place + 8 <= len(data):
-        kind, length = struct.unpack_from(">4sI", data, place)
+    position, found = 8 + length, 0
+    while found < expected and position + 8 <= len(data):
+        kind, length = struct.unpack_from(">4sI", data, position)
         found += kind == b"MTrk"
-        place += 8 + length
-    if found < expected or place > len(data):
+        position += 8 + length
+    if found < expected or position > len(data):
         raise MidiError(f"damaged: ends before the last of its {expected} tracks does")
 
 
-def _loudest(start: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, *ends: np.ndarray) -> np.ndarray:
-    """Rows in order of start, pitch; of those alike in both, only the loudest, of these the last by `ends`."""
-    place = start * 128 + pitch
-    rows = np.argsort(place, kind="stable")
-    if (np.diff(place[rows]) == 0).any():
-        rows = np.lexsort((*(-end for end in reversed(ends)), -velocity.astype(np.int64), place))
-        rows = rows[np.append(True, np.diff(place[rows]) > 0)]
+def _sort_and_deduplicate(
+    onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, *offsets: np.ndarray
+) -> np.ndarray:
+    """Return the rows to keep, sorted by onset, then pitch.
+
+    Of notes with the same onset and pitch only the loudest is kept; of equally loud ones the one with the latest of the
+    first `offsets`, then of the second.
+    """
+    onset_and_pitch = onset * 128 + pitch
+    rows = np.argsort(onset_and_pitch, kind="stable")
+    if (np.diff(onset_and_pitch[rows]) == 0).any():
+        latest_first = (-offset for offset in reversed(offsets))
+        rows = np.lexsort((*latest_first, -velocity.astype(np.int64), onset_and_pitch))
+        rows = rows[np.append(True, np.diff(onset_and_pitch[rows]) > 0)]
     return rows
 
 
-def _next_onset(start: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-    """Start of each note's successor on the same pitch, for notes in order of start; the largest integer if none."""
+def _next_onset(onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+    """Return the next onset of the same pitch for notes in order of onset; the largest int64 where there is none."""
     rows = np.argsort(pitch, kind="stable")
-    following = np.full(len(start), np.iinfo(np.int64).max)
-    same = pitch[rows[1:]] == pitch[rows[:-1]]
-    following[rows[:-1][same]] = start[rows[1:][same]]
+    following = np.full(len(onset), np.iinfo(np.int64).max)
+    same_pitch = pitch[rows[1:]] == pitch[rows[:-1]]
+    following[rows[:-1][same_pitch]] = onset[rows[1:][same_pitch]]
     return following

@@ -1,43 +1,60 @@
-"""Tempo map of a MIDI file: ticks to seconds and back."""
+"""Tempo map of a MIDI file: conversion between ticks and seconds."""
 
 import numpy as np
 
 from stages.utils.errors import InputError
 
+DEFAULT_TEMPO = 500_000
+"""Microseconds per quarter note until the first tempo message: 120 quarter notes a minute (Standard MIDI Files 1.0)."""
+
 MIN_TICK_SECONDS = 1e-9
-"""s; so different ticks stay different in float64 for as long as `LONGEST`. Common files have 1e-3 to 1e-5."""
+"""s; shortest tick that is accepted. With it, different ticks stay different in float64 for as long as a file may play.
+Usual ticks take 1e-5 to 1e-3 s."""
 
 
 class MidiError(InputError):
-    """These bytes are no MIDI file that a note table can be made of. The message says why, not which file."""
+    """Bytes that cannot be read as a MIDI file with notes. The message gives the reason, but does not name the file."""
 
 
 class TempoMap:
-    """A file's tempo map: from ticks to seconds, float64, and back.
+    """The tempo map of a MIDI file: sections of constant tempo, between which time is linear in ticks.
 
-    time, tempo: the ticks of the tempo messages, in the order in which they count, and their microseconds a quarter
-    note. Raises MidiError where ticks have no length.
+    Attributes:
+        section_tick: first tick of each section, int64 `[sections]`.
+        section_start: time of that tick in s, float64 `[sections]`.
+        tick_seconds: length of a tick in each section in s, float64 `[sections]`.
     """
 
-    def __init__(self, time: np.ndarray, tempo: np.ndarray, ticks_per_quarter: int) -> None:
-        begin = np.append(0, time.astype(np.int64))
-        tempo = np.append(500_000, tempo)
-        if ticks_per_quarter < 1 or begin.min() < 0:
+    def __init__(self, change_tick: np.ndarray, tempo: np.ndarray, ticks_per_quarter: int) -> None:
+        """Build the sections from the tempo messages of a file.
+
+        Args:
+            change_tick: tick of each tempo message, in ascending order. Of several at one tick the last one counts.
+            tempo: tempo from that tick on, in microseconds per quarter note.
+            ticks_per_quarter: resolution of the file in ticks per quarter note.
+
+        Raises:
+            MidiError: a tick has no length, or lies before the beginning of the file.
+        """
+        first_tick = np.append(0, change_tick.astype(np.int64))
+        tempo = np.append(DEFAULT_TEMPO, tempo)
+        if ticks_per_quarter < 1 or first_tick.min() < 0:
             raise MidiError("has no ticks, or times beyond the range of MIDI")
-        tick = tempo / (1e6 * ticks_per_quarter)
-        if tick.min() < MIN_TICK_SECONDS:
+        tick_seconds = tempo / (1e6 * ticks_per_quarter)
+        if tick_seconds.min() < MIN_TICK_SECONDS:
             raise MidiError(f"has a tempo of {tempo.min()} microseconds a quarter note")
-        lasting = np.append(np.diff(begin) > 0, True)
-        self.begin, self.tick = begin[lasting], tick[lasting]  # of each section: its first tick, a tick's seconds
-        self.base = np.append(0.0, np.cumsum(np.diff(self.begin) * self.tick[:-1]))  # the seconds at which it begins
+        not_empty = np.append(np.diff(first_tick) > 0, True)
+        self.section_tick, self.tick_seconds = first_tick[not_empty], tick_seconds[not_empty]
+        section_seconds = np.diff(self.section_tick) * self.tick_seconds[:-1]
+        self.section_start = np.append(0.0, np.cumsum(section_seconds))
 
-    def seconds(self, ticks: np.ndarray) -> np.ndarray:
-        """The seconds at which ticks come."""
-        section = np.searchsorted(self.begin, ticks, "right") - 1 if len(self.begin) > 1 else 0
-        return self.base[section] + (ticks - self.begin[section]) * self.tick[section]
+    def ticks_to_seconds(self, ticks: np.ndarray) -> np.ndarray:
+        """Return the times of ticks in s, float64."""
+        section = np.searchsorted(self.section_tick, ticks, "right") - 1 if len(self.section_tick) > 1 else 0
+        return self.section_start[section] + (ticks - self.section_tick[section]) * self.tick_seconds[section]
 
-    def ticks(self, seconds: np.ndarray) -> np.ndarray:
-        """The nearest ticks to seconds, int64."""
-        section = np.maximum(np.searchsorted(self.base, seconds, "right") - 1, 0)
-        within = np.rint((seconds - self.base[section]) / self.tick[section])
-        return self.begin[section] + within.astype(np.int64)
+    def seconds_to_ticks(self, seconds: np.ndarray) -> np.ndarray:
+        """Return the ticks nearest to times in s, int64."""
+        section = np.maximum(np.searchsorted(self.section_start, seconds, "right") - 1, 0)
+        ticks_in_section = np.rint((seconds - self.section_start[section]) / self.tick_seconds[section])
+        return self.section_tick[section] + ticks_in_section.astype(np.int64)

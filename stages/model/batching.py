@@ -1,48 +1,44 @@
-"""What the network is fed: windows of many pieces side by side, each lane reading its pieces from beginning to end.
+"""Stateful batching: each batch row reads one piece window by window.
 
-A lane's state is carried from one window to the next and reset where a piece begins, so a piece always begins at a
-window's beginning; after its end the window is filled up with pads.
+The LSTM state of a batch row is carried from one window to the next and reset where a piece begins. So a piece always
+begins at the beginning of a window, and the window in which it ends is filled up with padding rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 import numpy as np
 
-from stages.model import history
-from stages.representation.grid_encoding import NUM_KEYS, PITCH
+from stages.model.history import note_rows, padding_rows
 
-PAD_PITCH = NUM_KEYS  # stands in the pitch column of what is not a note: before a piece begins and after it ends
-
-# A row's columns: a note's four fields (music.encoding), then what can be told of the past at its onset.
-REMAINING = slice(4, 4 + history.NUM_RECENT)  # encoding.remaining
-ELAPSED = slice(REMAINING.stop, REMAINING.stop + history.NUM_RECENT)  # encoding.elapsed
-KEYBOARD = slice(ELAPSED.stop, ELAPSED.stop + 4 * NUM_KEYS)  # encoding.keyboard, plane after plane
-ROW_SIZE = KEYBOARD.stop
-
-BUFFER_NOTES = (
-    1024  # notes, or a few more, whose rows a lane makes at a time: the rows of 128 whole pieces fill half a GB
-)
+# Notes for which a slot computes rows at a time. The rows of 128 whole pieces would take half a gigabyte.
+BUFFER_NOTES = 1024
 
 
 @dataclass(frozen=True)
 class PieceSource:
-    """A piece to be read: who it is, its length in notes, and how to come by its fields (see music.encoding)."""
+    """Describe a piece that can be read when it is needed.
+
+    Attributes:
+        key: Identifier of the piece, at least 0.
+        num_notes: Length of the piece.
+        load_fields: Returns its notes on the grid, int32, shape (num_notes, 4).
+    """
 
     key: int
-    notes: int
-    fields: Callable[[], np.ndarray]
+    num_notes: int
+    load_fields: Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
 class WindowBatch:
-    """One step of all lanes.
+    """Hold one window of every batch row.
 
-    rows: int16, shape (lanes, 1 + window + lookahead, COLUMNS): the note before the window, the window, and what comes
-        after it.
-    reset: bool, shape (lanes,): the window begins a piece.
-    piece: int, shape (lanes,): the piece's key, -1 for a lane that has run out of pieces.
+    Attributes:
+        rows: int16, shape (batch_size, 1 + seq_len + lookahead, ROW_SIZE): the note before the window, the window, and
+            the notes after it.
+        reset: bool, shape (batch_size,): True where the window begins a piece.
+        piece: int, shape (batch_size,): key of the piece; -1 for a batch row for which no pieces are left.
     """
 
     rows: np.ndarray
@@ -50,88 +46,112 @@ class WindowBatch:
     piece: np.ndarray
 
 
-def note_rows(fields: np.ndarray, first: int = 0) -> np.ndarray:
-    """The rows of a piece's notes from `first` on, given all its fields: int16, shape (notes - first, COLUMNS)."""
-    rows = np.empty((len(fields) - first, ROW_SIZE), np.int16)
-    near = fields[max(first - history.NUM_RECENT, 0) :]
-    rows[:, :4] = fields[first:]
-    rows[:, REMAINING] = history.remaining_frames(near)[len(near) - len(rows) :]
-    rows[:, ELAPSED] = history.elapsed_frames(near)[len(near) - len(rows) :]
-    rows[:, KEYBOARD] = history.keyboard_state(fields, first).reshape(len(rows), 4 * NUM_KEYS)
-    return rows
-
-
-def padding_rows(shape: tuple[int, ...]) -> np.ndarray:
-    """Rows that are no notes, shape (*shape, COLUMNS), int16."""
-    rows = np.zeros((*shape, ROW_SIZE), np.int16)
-    rows[..., PITCH] = PAD_PITCH
-    rows[..., REMAINING] = rows[..., ELAPSED] = -1
-    rows[..., KEYBOARD] = history.UNPLAYED_KEYS.ravel()
-    return rows
+_NO_PIECE = PieceSource(-1, 0, lambda: np.zeros((0, 4), np.int32))
 
 
 class _BatchSlot:
-    def __init__(self) -> None:
-        self.piece: PieceSource | None = None
-        self.at = 0  # first note of the next window
-        self.fields: np.ndarray | None = None  # of the whole piece, once they are asked for
-        self.rows = padding_rows((0,))  # of the notes `begin` and after
-        self.begin = 0
+    """Read one piece after the other for one batch row."""
 
-    def take(self, piece: PieceSource, at: int = 0) -> None:
-        self.piece, self.at, self.fields, self.rows, self.begin = piece, at, None, padding_rows((0,)), at
+    def __init__(self) -> None:
+        self._source = _NO_PIECE
+        self._position = 0  # first note of the next window
+        self._fields: np.ndarray | None = None  # of the whole piece, loaded when they are first needed
+        self._buffer = padding_rows((0,))
+        self._buffer_start = 0  # the note that the first row of the buffer belongs to
 
     @property
     def done(self) -> bool:
-        return self.piece is None or self.at >= self.piece.notes
+        return self._position >= self._source.num_notes
 
-    def read(self, length: int) -> np.ndarray:
-        """The rows from the one before `at` on, `length` of them as far as the piece goes."""
-        first, end = self.at - 1, min(self.at - 1 + length, self.piece.notes)
-        if end > self.begin + len(self.rows):
-            if self.fields is None:
-                self.fields = self.piece.fields()
-            known = max(first, 0)
-            made = note_rows(self.fields[: max(known + BUFFER_NOTES, end)], known)
-            self.rows, self.begin = (made if first == known else np.concatenate([padding_rows((1,)), made])), first
-        return self.rows[first - self.begin : end - self.begin]
+    @property
+    def piece(self) -> int:
+        return self._source.key
+
+    def assign(self, source: PieceSource, position: int) -> None:
+        self._source, self._position, self._fields = source, position, None
+        self._buffer, self._buffer_start = padding_rows((0,)), position
+
+    def advance(self, seq_len: int) -> None:
+        self._position += seq_len
+
+    def fill(self, window: np.ndarray, reset: bool) -> None:
+        """Write the note before the window, the window and what follows it into padding rows."""
+        if self.done:
+            return
+        rows = self._read(len(window))
+        window[: len(rows)] = rows
+        if reset:
+            window[0] = padding_rows(())
+
+    def _read(self, length: int) -> np.ndarray:
+        # At most `length` rows from the note before the window on, up to the end of the piece.
+        start, end = self._position - 1, min(self._position - 1 + length, self._source.num_notes)
+        if end > self._buffer_start + len(self._buffer):
+            self._refill(start, end)
+        return self._buffer[start - self._buffer_start : end - self._buffer_start]
+
+    def _refill(self, start: int, end: int) -> None:
+        if self._fields is None:
+            self._fields = self._source.load_fields()
+        first = max(start, 0)
+        rows = note_rows(self._fields[: max(first + BUFFER_NOTES, end)], first)
+        self._buffer = rows if start == first else np.concatenate([padding_rows((1,)), rows])
+        self._buffer_start = start
 
 
 def window_batches(
     pieces: Iterable[PieceSource],
-    lanes: int,
-    window: int,
+    batch_size: int,
+    seq_len: int,
     lookahead: int,
     skip: int = 0,
-    begin: Callable[[int], float] | None = None,
+    start_fractions: Sequence[float] | np.ndarray | None = None,
 ) -> Iterator[WindowBatch]:
-    """Read `pieces` in the order given, each taken by the next lane that is free, until all are read.
+    """Yield windows of `pieces` until all pieces are read to their ends.
 
-    skip: leave out so many steps, cheaply: the fields of pieces that only they need are never made.
-    begin: for a lane's number, the share of its first piece to leave out, so that lanes are not all at a beginning.
+    Args:
+        pieces: Read in this order; each goes to the next batch row that is free. Those without notes are left out.
+        batch_size: Pieces that are read in parallel.
+        seq_len: Notes of a window.
+        lookahead: Notes after the window that each batch holds as well.
+        skip: Batches to leave out at the beginning. The fields of pieces that only they need are never loaded.
+        start_fractions: For each batch row, the fraction (0..1) of its first piece to leave out, so that batch rows do
+            not all begin a piece at the same time.
+
+    Yields:
+        One window of every batch row at a time.
     """
-    supply = (piece for piece in pieces if piece.notes)
-    row = [_BatchSlot() for _ in range(lanes)]
-    for step in count():
-        reset = np.zeros(lanes, bool)
-        for number, lane in enumerate(row):
-            if not lane.done:
-                continue
-            lane.piece = None
-            if (piece := next(supply, None)) is not None:
-                at = int(begin(number) * -(-piece.notes // window)) * window if begin and step == 0 else 0
-                lane.take(piece, at)
-                reset[number] = True
-        if all(lane.done for lane in row):
+    sources = (piece for piece in pieces if piece.num_notes)
+    slots = [_BatchSlot() for _ in range(batch_size)]
+    number = 0
+    while True:
+        reset = _assign_free_slots(slots, sources, seq_len, start_fractions if number == 0 else None)
+        if all(slot.done for slot in slots):
             return
-        if step >= skip:
-            rows = padding_rows((lanes, 1 + window + lookahead))
-            for number, lane in enumerate(row):
-                if not lane.done:
-                    part = lane.read(rows.shape[1])
-                    rows[number, : len(part)] = part
-                    if reset[number]:
-                        rows[number, 0] = padding_rows(())
-            yield WindowBatch(rows, reset, np.array([-1 if lane.done else lane.piece.key for lane in row]))
-        for lane in row:
-            lane.at += window
+        if number >= skip:
+            rows = padding_rows((batch_size, 1 + seq_len + lookahead))
+            for slot, window, begins in zip(slots, rows, reset, strict=True):
+                slot.fill(window, begins)
+            yield WindowBatch(rows, reset, np.array([slot.piece for slot in slots]))
+        for slot in slots:
+            slot.advance(seq_len)
+        number += 1
+
+
+def _assign_free_slots(
+    slots: Sequence[_BatchSlot],
+    sources: Iterator[PieceSource],
+    seq_len: int,
+    start_fractions: Sequence[float] | np.ndarray | None,
+) -> np.ndarray:
+    # Returns a bool for each slot: True where a piece was assigned.
+    reset = np.zeros(len(slots), bool)
+    for index, slot in enumerate(slots):
+        if not slot.done:
+            continue
+        source = next(sources, _NO_PIECE)
+        num_windows = -(-source.num_notes // seq_len)
+        position = 0 if start_fractions is None else int(start_fractions[index] * num_windows) * seq_len
+        slot.assign(source, position)
+        reset[index] = source is not _NO_PIECE
+    return reset

@@ -1,17 +1,20 @@
-"""The network: a forward LSTM over the past, a backward LSTM over a future some notes away, and four chained heads.
+"""The network: a forward LSTM over past notes, a backward LSTM over future notes, and four chained heads.
 
     p(note t | past, future) = p(step) p(pitch | step) p(duration | step, pitch) p(velocity | step, pitch, duration)
 
-where the past are the notes before t and the future those from t + k on. The network is told the gap k and the room,
-which is the time from note t - 1 to note t + k; k = 0 stands for "no known future". Beside what the LSTMs remember,
-each head is shown what bears on its field (see network.features). The durations' distribution is a mixture: bins of
-cells (music.encoding), and "ends together with one of the RECENT notes before, give or take a cell", evaluated exactly:
-it sums to one over cells.
+The past are the notes before t. The future are the notes from t + k on, where k is the gap; gap 0 means that no future
+is known. The network is also conditioned on the gap and on the time to the future, which is the time from note t - 1 to
+note t + k. Each head sees the input features that bear on its field (stages.model.features).
 
-Written in keras.ops alone, so any Keras backend runs it. Arrays called `rows` are integers of shape
-(batch, notes, COLUMNS) as network.batches makes them.
+The distribution of durations is a mixture of bins of frames (representation.grid_encoding) and of pointers: "ends
+together with one of the NUM_RECENT notes before, give or take a frame". It is evaluated exactly and sums to one over
+frames.
+
+Only keras.ops is used, so the network runs on any Keras backend. `rows` are note rows (stages.model.history), integers
+of shape (batch, notes, ROW_SIZE).
 """
 
+from functools import reduce
 from typing import Any, NamedTuple
 
 import keras
@@ -19,248 +22,347 @@ import numpy as np
 from keras import layers, ops
 
 from stages.model import features
-from stages.model.batching import PAD_PITCH, REMAINING
-from stages.model.history import NUM_RECENT
+from stages.model.history import NUM_RECENT, PAD_PITCH, REMAINING
 from stages.model.lstm import LSTM
-from stages.representation import grid_encoding
-from stages.representation.grid_encoding import DURATION_BINS, NUM_KEYS, PITCH, STEP, STEP_BINS, VELOCITY_BINS
+from stages.representation.grid_encoding import (
+    DURATION_BINS,
+    DURATION_FRAMES,
+    DURATION_WIDTHS,
+    NUM_KEYS,
+    PITCH,
+    STEP,
+    STEP_BINS,
+    STEP_WIDTHS,
+    VELOCITY_BINS,
+)
 
-POINTER_OFFSETS = (-1, 0, 1)  # cells by which an end may miss the end of an earlier note and still count as "together"
+POINTER_OFFSETS = (-1, 0, 1)  # frames between the ends of two notes that count as ending together
 NUM_POINTERS = NUM_RECENT * len(POINTER_OFFSETS)
-MASKED_LOGIT = -1e9  # a logit; softmax gives it exactly nought
+MASKED_LOGIT = -1e9  # the softmax probability of this logit is exactly zero
 
-_STEP_LOG_WIDTHS = np.log(grid_encoding.STEP_WIDTHS).astype(np.float32)
-_DURATION_LOG_WIDTHS = np.log(grid_encoding.DURATION_WIDTHS).astype(np.float32)
+_STEP_LOG_WIDTHS = np.log(STEP_WIDTHS).astype(np.float32)
+_DURATION_LOG_WIDTHS = np.log(DURATION_WIDTHS).astype(np.float32)
+
+# The input features of each head and their sizes. Each has a projection, the attribute <field>_<input>. `note` is the
+# beginning of note_features, `rhythm` a timing histogram, `keys` the state of keys, `room` the time to the future.
+_HEAD_INPUT_SIZES = {
+    "step": {"rhythm": features.TIMING_SIZE},
+    "pitch": {"note": features.SIZE_BEFORE_PITCH, "keys": features.KEYBOARD_SIZE, "room": features.TIME_SIZE},
+    "duration": {
+        "note": features.SIZE_BEFORE_DURATION,
+        "rhythm": features.TIMING_SIZE,
+        "keys": features.NEARBY_KEYS_SIZE,
+        "room": features.TIME_SIZE,
+    },
+    "velocity": {
+        "note": features.SIZE_BEFORE_VELOCITY,
+        "keys": features.NEARBY_KEYS_SIZE,
+        "room": features.TIME_SIZE,
+    },
+}
+_NUM_CHOICES = {
+    "step": STEP_BINS,
+    "pitch": NUM_KEYS,
+    "duration": DURATION_BINS + NUM_POINTERS,
+    "velocity": VELOCITY_BINS,
+}
 
 
 class FutureContext(NamedTuple):
-    """A future as it is seen from the end of a past.
+    """Describe the future of each of several pasts.
 
-    future: what the backward LSTM made of it, shape (..., units); next: its first note (features.note_ahead); gap: the
-    notes between past and future; room: cells from the past's last onset to the future's first; integers of shape
-    (...). If there is none, since the piece ends before, the room is -1 and the rest noughts, but for the gap.
+    Where there is no future, because the piece ends before, time_to_future is -1 and all else but the gap is zero.
+
+    Attributes:
+        outputs: Backward LSTM outputs at the first future note, shape (..., units).
+        next_note: The first future note (features.future_note_features), shape (..., FUTURE_NOTE_SIZE).
+        gap: Notes between past and future, integers, shape (...).
+        time_to_future: Frames from the last onset of the past to the first of the future, integers, shape (...).
     """
 
-    future: Any
-    next: Any
+    outputs: Any
+    next_note: Any
     gap: Any
-    room: Any
+    time_to_future: Any
 
 
 class HeadInputs(NamedTuple):
-    """What is known of a note before it is drawn: an array of shape (..., head) for each head, and Ahead.room."""
+    """Hold what the heads are conditioned on before any field of a note is known.
+
+    Attributes:
+        step, pitch, duration, velocity: Hidden values of each head, shape (..., head).
+        time_to_future: See FutureContext; None where no future is known.
+    """
 
     step: Any
     pitch: Any
     duration: Any
     velocity: Any
-    room: Any = None
+    time_to_future: Any = None
 
 
 @keras.saving.register_keras_serializable("bilstm")
 class BiLSTM(keras.Model):
-    """A pianist that continues and fills in.
+    """Predict piano notes from the past (continuation), or from the past and a future (infill).
 
-    units: width of each LSTM; trunk: of the layer that joins past and future; head: of each field's head;
-    longest_gap: the largest gap k it can be told; pointers: whether durations may point at the ends of earlier notes.
+    The methods <field>_log_probs are the heads. They return normalized log-probabilities of shape (..., choices). In
+    the `rows` of the notes to be predicted they use only what comes before their own field.
+
+    Args:
+        units: Size of each LSTM.
+        trunk: Size of the layer that joins past and future.
+        head: Size of the hidden layer of each head.
+        longest_gap: The largest gap, in notes.
+        pointers: Whether durations may point at the ends of earlier notes.
     """
 
     def __init__(self, units: int, trunk: int, head: int, longest_gap: int, pointers: bool = True, **kwargs) -> None:
         super().__init__(**kwargs)
         self.units, self.trunk, self.head, self.longest_gap = units, trunk, head, longest_gap
         self.pointers = pointers
-        policy = {"dtype": self.dtype_policy}
-
-        def lstm(inputs: int, name: str) -> LSTM:
-            layer = LSTM(units, name=name, **policy)
-            layer.build((None, None, inputs))
-            return layer
-
-        def dense(inputs: int, width: int, name: str, bias: bool = False, **more) -> layers.Dense:
-            layer = layers.Dense(width, use_bias=bias, name=name, **(policy | more))
-            layer.build((None, inputs))
-            return layer
-
-        def logits(width: int, name: str) -> layers.Dense:
-            return dense(head, width, f"{name}_logits", bias=True, dtype="float32")
-
-        self.forward_lstm = lstm(features.NOTE_SIZE, "forward")
-        self.backward_lstm = lstm(features.FUTURE_NOTE_SIZE, "backward")
-
-        self.from_past = dense(units, trunk, "from_past", bias=True)
-        self.from_last = dense(features.NOTE_SIZE, trunk, "from_last")  # spares the LSTM carrying the last note itself
-        self.from_future = dense(units, trunk, "from_future")
-        # By how much the future counts, a factor less one, and what to add: the farther off, the less it says.
-        self.from_gap = layers.Embedding(longest_gap + 1, 2 * trunk, name="from_gap", **policy)
-        self.from_gap.build(None)
-        self.from_next = dense(features.FUTURE_NOTE_SIZE, trunk, "from_next")
-        self.from_room = dense(features.TIME_SIZE, trunk, "from_room")
-
-        # What a head sees beside the trunk, the fields before its own among it, enters as sums.
-        self.to_heads = dense(trunk, 4 * head, "to_heads", bias=True)
-        self.step_rhythm = dense(features.TIMING_SIZE, head, "step_rhythm")
-        self.pitch_note = dense(features.SIZE_BEFORE_PITCH, head, "pitch_note")
-        self.pitch_keys = dense(features.KEYBOARD_SIZE, head, "pitch_keys")
-        self.pitch_room = dense(features.TIME_SIZE, head, "pitch_room")
-        self.duration_note = dense(features.SIZE_BEFORE_DURATION, head, "duration_note")
-        self.duration_rhythm = dense(features.TIMING_SIZE, head, "duration_rhythm")
-        self.duration_keys = dense(features.NEARBY_KEYS_SIZE, head, "duration_keys")
-        self.duration_room = dense(features.TIME_SIZE, head, "duration_room")
-        self.velocity_note = dense(features.SIZE_BEFORE_VELOCITY, head, "velocity_note")
-        self.velocity_keys = dense(features.NEARBY_KEYS_SIZE, head, "velocity_keys")
-        self.velocity_room = dense(features.TIME_SIZE, head, "velocity_room")
-        self.step_logits = logits(STEP_BINS, "step")
-        self.pitch_logits = logits(NUM_KEYS, "pitch")
-        self.duration_logits = logits(DURATION_BINS + NUM_POINTERS, "duration")
-        self.velocity_logits = logits(VELOCITY_BINS, "velocity")
+        # The order in which layers are created is that of the weights in the model file and of the random draws.
+        self._add_lstms()
+        self._add_trunk()
+        self._add_heads()
         self.built = True
 
-    def get_config(self) -> dict:
-        """What makes the same network again; its precision is not part of it."""
+    def _add_lstms(self) -> None:
+        self.forward_lstm = LSTM(self.units, name="forward", dtype=self.dtype_policy)
+        self.forward_lstm.build((None, None, features.NOTE_SIZE))
+        self.backward_lstm = LSTM(self.units, name="backward", dtype=self.dtype_policy)
+        self.backward_lstm.build((None, None, features.FUTURE_NOTE_SIZE))
+
+    def _add_trunk(self) -> None:
+        self.from_past = self._dense("from_past", self.units, self.trunk, use_bias=True)
+        # With a path of its own the last note need not pass through the LSTM state.
+        self.from_last = self._dense("from_last", features.NOTE_SIZE, self.trunk)
+        self.from_future = self._dense("from_future", self.units, self.trunk)
+        # A scale (minus one) for the future and a shift: the larger the gap, the less the future says.
+        self.from_gap = layers.Embedding(self.longest_gap + 1, 2 * self.trunk, name="from_gap", dtype=self.dtype_policy)
+        self.from_gap.build(None)
+        self.from_next = self._dense("from_next", features.FUTURE_NOTE_SIZE, self.trunk)
+        self.from_room = self._dense("from_room", features.TIME_SIZE, self.trunk)
+
+    def _add_heads(self) -> None:
+        self.to_heads = self._dense("to_heads", self.trunk, len(_NUM_CHOICES) * self.head, use_bias=True)
+        for field, input_sizes in _HEAD_INPUT_SIZES.items():
+            for name, size in input_sizes.items():
+                setattr(self, f"{field}_{name}", self._dense(f"{field}_{name}", size, self.head))
+        for field, num_choices in _NUM_CHOICES.items():
+            name = f"{field}_logits"
+            setattr(self, name, self._dense(name, self.head, num_choices, use_bias=True, dtype="float32"))
+
+    def _dense(self, name: str, input_size: int, output_size: int, use_bias: bool = False, dtype=None) -> layers.Dense:
+        layer = layers.Dense(output_size, use_bias=use_bias, name=name, dtype=dtype or self.dtype_policy)
+        layer.build((None, input_size))
+        return layer
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; the precision is not part of them."""
         return {name: getattr(self, name) for name in ("units", "trunk", "head", "longest_gap", "pointers")}
 
     def call(self, rows):
-        """Nats of each field of each note, shape (batch, notes - 1, 4), every row read as one piece's continuation."""
-        past, _ = self.past(rows[:, :-1], None)
-        return self.nats(self.context(past, rows[:, :-1]), rows)
+        """Return the negative log-likelihood of continuations from the beginning of each piece.
 
-    # -- reading
+        Args:
+            rows: shape (batch, 1 + notes, ROW_SIZE); the first row is the note (or padding) before the first note.
 
-    def past(self, rows, state):
-        """Read on from `state`, two arrays of shape (batch, units), or None at a piece's beginning.
+        Returns:
+            Nats of each note and field, float32, shape (batch, notes, 4).
+        """
+        past_outputs, _ = self.read_past(rows[:, :-1], None)
+        return self.nll(self.head_inputs(past_outputs, rows[:, :-1]), rows)
 
-        Returns the outputs after each row, shape (batch, notes, units), and the new state.
+    def read_past(self, rows, state):
+        """Read notes with the forward LSTM.
+
+        Args:
+            rows: shape (batch, notes, ROW_SIZE).
+            state: The state to begin with, two arrays of shape (batch, units); None at the beginning of a piece.
+
+        Returns:
+            The output after each note, shape (batch, notes, units), and the last state.
         """
         return self.forward_lstm(features.note_features(rows), state)
 
-    def past_step(self, row, state):
-        """`past` for a single note: row of shape (batch, COLUMNS); returns (batch, units) and the new state."""
-        state = self.forward_lstm.step(features.note_features(row), state)
+    def read_past_note(self, row, state):
+        """Read a single note, of shape (batch, ROW_SIZE), with the forward LSTM.
+
+        Args:
+            row: shape (batch, ROW_SIZE).
+            state: See read_past.
+
+        Returns:
+            The output, shape (batch, units), and the state after the note.
+        """
+        state = self.forward_lstm.advance(features.note_features(row), state)
         return state[0], state
 
-    def future(self, rows):
-        """Read from the last row back; output i, of shape (batch, notes, units), has seen notes i and all after it.
+    def read_future(self, rows):
+        """Read notes with the backward LSTM, from the last one to the first.
 
-        Of those notes alone, and of the steps between them: what else stands in their rows tells of the notes before.
-        Pads are not read: where the piece has ended, the output is nought.
+        Only fields of these notes are used, since the other columns of a row depend on the notes before it.
+
+        Args:
+            rows: shape (batch, notes, ROW_SIZE), with padding only at the end.
+
+        Returns:
+            shape (batch, notes, units). Output i has seen note i and all after it; it is zero where note i is padding.
         """
-        notes, absent = features.future_note_features(rows), rows[..., PITCH] == PAD_PITCH
-        outputs, _ = self.backward_lstm(ops.flip(notes, axis=1), absent=ops.flip(absent, axis=1))
+        notes, padding_mask = features.future_note_features(rows), rows[..., PITCH] == PAD_PITCH
+        outputs, _ = self.backward_lstm(ops.flip(notes, axis=1), padding_mask=ops.flip(padding_mask, axis=1))
         return ops.flip(outputs, axis=1)
 
-    def ahead(self, rows, future, gap, window: int) -> FutureContext:
-        """What each of the first `window` rows, as a past's last, has ahead of it with `gap` notes between.
+    def future_context(self, rows, future_outputs, gap, seq_len: int) -> FutureContext:
+        """Return the future, `gap` notes away, of each of the first `seq_len` rows taken as the last note of a past.
 
-        rows: shape (batch, more than window + the largest gap, COLUMNS); future: what `future` makes of them; gap:
-        integers, shape (batch,).
+        Args:
+            rows: shape (batch, notes, ROW_SIZE), where notes is more than seq_len + the largest gap.
+            future_outputs: What read_future returns for `rows`, shape (batch, notes, units).
+            gap: integers, shape (batch,).
+            seq_len: Number of pasts in each batch row.
+
+        Returns:
+            Arrays of shape (batch, seq_len, ...).
         """
-        batch, length = rows.shape[:2]
-        place = ops.arange(window) + 1 + gap[:, None] + length * ops.arange(batch)[:, None]
+        batch_size, num_rows = rows.shape[:2]
+        # Indices into arrays whose first two dimensions are flattened.
+        index = ops.arange(seq_len) + 1 + gap[:, None] + num_rows * ops.arange(batch_size)[:, None]
 
-        def at_place(values):
-            return ops.take(ops.reshape(values, (batch * length, *values.shape[2:])), place, axis=0)
+        def first_future_note(values):
+            return ops.take(ops.reshape(values, (batch_size * num_rows, *values.shape[2:])), index, axis=0)
 
         onset = ops.cumsum(ops.cast(rows[..., STEP], "int32"), axis=1)
-        ended = at_place(rows[..., PITCH] == PAD_PITCH)
+        ended = first_future_note(rows[..., PITCH] == PAD_PITCH)
         return FutureContext(
-            at_place(future),
-            ops.where(ended[..., None], 0.0, at_place(features.future_note_features(rows))),
-            ops.broadcast_to(gap[:, None], (batch, window)),
-            ops.where(ended, -1, at_place(onset) - onset[:, :window]),
+            outputs=first_future_note(future_outputs),
+            next_note=ops.where(ended[..., None], 0.0, first_future_note(features.future_note_features(rows))),
+            gap=ops.broadcast_to(gap[:, None], (batch_size, seq_len)),
+            time_to_future=ops.where(ended, -1, first_future_note(onset) - onset[:, :seq_len]),
         )
 
-    def context(self, past, last, ahead: "FutureContext | None" = None) -> "HeadInputs":
-        """What the heads of the notes after `last` are told.
+    def head_inputs(self, past_outputs, last_rows, future_context: FutureContext | None = None) -> HeadInputs:
+        """Combine past and future into the inputs of the heads.
 
-        past: what the forward LSTM made of it, shape (..., units); last: the past's last rows, (..., COLUMNS). Without
-        anything ahead it is the context of a continuation.
+        Args:
+            past_outputs: Forward LSTM outputs, shape (..., units).
+            last_rows: The last note of each past, shape (..., ROW_SIZE).
+            future_context: The future of each past; None for a continuation.
         """
-        joined = self.from_past(past) + self.from_last(features.note_features(last))
-        factor, shift = ops.split(self.from_gap(ahead.gap if ahead else ops.zeros((1,), "int32")), 2, axis=-1)
+        joined = self.from_past(past_outputs) + self.from_last(features.note_features(last_rows))
+        gap = future_context.gap if future_context else ops.zeros((1,), "int32")
+        scale, shift = ops.split(self.from_gap(gap), 2, axis=-1)
         joined = joined + shift
-        if ahead:
-            seen = self.from_future(ahead.future) + self.from_next(ahead.next)
-            joined = joined + seen * (1 + factor) + self.from_room(features.time_features(ahead.room))
+        if future_context:
+            future = self.from_future(future_context.outputs) + self.from_next(future_context.next_note)
+            time_features = features.time_features(future_context.time_to_future)
+            joined = joined + future * (1 + scale) + self.from_room(time_features)
         step, pitch, duration, velocity = ops.split(self.to_heads(ops.gelu(joined)), 4, axis=-1)
-        step = step + self.step_rhythm(features.next_timing_histogram(last))
-        return HeadInputs(step, pitch, duration, velocity, ahead.room if ahead else None)
+        step = step + self.step_rhythm(features.next_timing_histogram(last_rows))
+        return HeadInputs(step, pitch, duration, velocity, future_context.time_to_future if future_context else None)
 
-    # -- the heads: log-probabilities, normalised, of shape (..., choices). `rows` are those of the notes in question;
-    # a head looks at nothing in them that is drawn later than its field.
+    def step_log_probs(self, head_inputs: HeadInputs):
+        """Return log-probabilities of the step bins."""
+        return ops.log_softmax(self.step_logits(ops.gelu(head_inputs.step)))
 
-    def step(self, context):
-        """Of the step bins."""
-        return ops.log_softmax(self.step_logits(ops.gelu(context.step)))
+    def pitch_log_probs(self, head_inputs: HeadInputs, rows, previous_pitch):
+        """Return log-probabilities of the keys.
 
-    def pitch(self, context, rows, before):
-        """Of the keys, given the key struck before, integers of shape (...); within a cell notes go up in pitch."""
-        seen = self.pitch_note(features.note_features(rows)[..., : features.SIZE_BEFORE_PITCH])
-        seen = seen + self.pitch_keys(features.keyboard_features(rows))
-        seen = seen + _left(self.pitch_room, context, rows)
-        logits = self.pitch_logits(ops.gelu(context.pitch + seen))
-        together = (rows[..., STEP] == 0) & (before < PAD_PITCH)
-        out_of_order = together[..., None] & (ops.arange(NUM_KEYS) < ops.cast(before, "int32")[..., None])
-        return ops.log_softmax(ops.where(out_of_order, MASKED_LOGIT, logits))
+        Notes with the same onset are in order of pitch, so after a step of zero the keys below the previous one have
+        probability zero.
 
-    def duration(self, context, rows):
-        """Of the duration bins, then the pointers: for each of NEAR, the RECENT notes' ends."""
-        seen = self.duration_note(features.note_features(rows)[..., : features.SIZE_BEFORE_DURATION])
-        seen = (
-            seen
-            + self.duration_rhythm(features.timing_histogram(rows))
-            + self.duration_keys(features.nearby_key_features(rows))
-        )
-        seen = seen + _left(self.duration_room, context, rows)
-        bins, pointers = ops.split(self.duration_logits(ops.gelu(context.duration + seen)), [DURATION_BINS], axis=-1)
+        Args:
+            head_inputs: See head_inputs.
+            rows: The notes to be predicted, shape (..., ROW_SIZE); only the step is used.
+            previous_pitch: integers, shape (...); PAD_PITCH if there is no previous note.
+        """
+        logits = self._logits("pitch", head_inputs, rows, keys=features.keyboard_features(rows))
+        same_onset = (rows[..., STEP] == 0) & (previous_pitch < PAD_PITCH)
+        below_previous = ops.arange(NUM_KEYS) < ops.cast(previous_pitch, "int32")[..., None]
+        return ops.log_softmax(ops.where(same_onset[..., None] & below_previous, MASKED_LOGIT, logits))
+
+    def duration_log_probs(self, head_inputs: HeadInputs, rows):
+        """Return log-probabilities of the DURATION_BINS bins and then of the NUM_POINTERS pointers.
+
+        The pointers are in the order of pointed_durations.
+        """
+        rhythm, keys = features.timing_histogram(rows), features.nearby_key_features(rows)
+        logits = self._logits("duration", head_inputs, rows, rhythm=rhythm, keys=keys)
+        bins, pointers = ops.split(logits, [DURATION_BINS], axis=-1)
         pointed = pointed_durations(rows)
-        possible = (pointed >= 1) & (pointed <= grid_encoding.DURATION_FRAMES) & self.pointers
+        possible = (pointed >= 1) & (pointed <= DURATION_FRAMES) & self.pointers
         return ops.log_softmax(ops.concatenate([bins, ops.where(possible, pointers, MASKED_LOGIT)], axis=-1))
 
-    def velocity(self, context, rows):
-        """Of the velocity bins."""
-        seen = self.velocity_note(features.note_features(rows)[..., : features.SIZE_BEFORE_VELOCITY])
-        seen = seen + self.velocity_keys(features.nearby_key_features(rows))
-        seen = seen + _left(self.velocity_room, context, rows)
-        return ops.log_softmax(self.velocity_logits(ops.gelu(context.velocity + seen)))
+    def velocity_log_probs(self, head_inputs: HeadInputs, rows):
+        """Return log-probabilities of the velocity bins."""
+        keys = features.nearby_key_features(rows)
+        return ops.log_softmax(self._logits("velocity", head_inputs, rows, keys=keys))
 
-    def nats(self, context, rows):
-        """Negative log-likelihood on the grid of each note and field, float32, shape (batch, notes, 4); 0 for pads.
+    def _logits(self, field: str, head_inputs: HeadInputs, rows, **inputs):
+        # Logits of a field after the step. inputs: features by their names in _HEAD_INPUT_SIZES, but for note and room.
+        known_size = _HEAD_INPUT_SIZES[field]["note"]
+        inputs = {"note": features.note_features(rows)[..., :known_size]} | inputs
+        hidden = reduce(ops.add, (getattr(self, f"{field}_{name}")(values) for name, values in inputs.items()))
+        hidden = hidden + _remaining_time(getattr(self, f"{field}_room"), head_inputs.time_to_future, rows)
+        return getattr(self, f"{field}_logits")(ops.gelu(getattr(head_inputs, field) + hidden))
 
-        rows: one more than the contexts, shape (batch, 1 + notes, COLUMNS): the note before the first, then the notes.
+    def nll(self, head_inputs: HeadInputs, rows):
+        """Return the negative log-likelihood of notes on the grid.
+
+        Args:
+            head_inputs: For each of the notes, arrays of shape (batch, notes, ...).
+            rows: shape (batch, 1 + notes, ROW_SIZE): the note before the first, then the notes.
+
+        Returns:
+            Nats of each note and field, float32, shape (batch, notes, 4); zero for padding.
         """
-        before, rows = rows[:, :-1], rows[:, 1:]
+        previous_rows, rows = rows[:, :-1], rows[:, 1:]
         step, pitch, duration, velocity = (ops.cast(rows[..., field], "int32") for field in range(4))
-        of_step = self.step(context) - _STEP_LOG_WIDTHS
-        bins, pointers = ops.split(self.duration(context, rows), [DURATION_BINS], axis=-1)
-        binned = _log_prob_of(bins - _DURATION_LOG_WIDTHS, features.duration_bin(duration))
-        pointed = ops.where(pointed_durations(rows) == duration[..., None], pointers, MASKED_LOGIT)
-        nats = -ops.stack(
+        # The probability of a bin is spread evenly over its frames.
+        step_log_probs = self.step_log_probs(head_inputs) - _STEP_LOG_WIDTHS
+        log_probs = ops.stack(
             [
-                _log_prob_of(of_step, features.step_bin(step)),
-                _log_prob_of(self.pitch(context, rows, before[..., PITCH]), pitch),
-                ops.logsumexp(ops.concatenate([binned[..., None], pointed], axis=-1), axis=-1),
-                _log_prob_of(self.velocity(context, rows), velocity),
+                _log_prob_of(step_log_probs, features.step_bin(step)),
+                _log_prob_of(self.pitch_log_probs(head_inputs, rows, previous_rows[..., PITCH]), pitch),
+                _duration_log_prob(self.duration_log_probs(head_inputs, rows), rows, duration),
+                _log_prob_of(self.velocity_log_probs(head_inputs, rows), velocity),
             ],
             axis=-1,
         )
-        return ops.where((pitch < PAD_PITCH)[..., None], nats, 0.0)
-
-
-def _left(layer, context, rows):
-    # What `layer` makes of the room that is left after the step, if there is something ahead.
-    if context.room is None:
-        return 0
-    left = ops.maximum(context.room - ops.cast(rows[..., STEP], "int32"), 0)
-    return layer(features.time_features(ops.where(context.room < 0, -1, left)))
+        return ops.where((pitch < PAD_PITCH)[..., None], -log_probs, 0.0)
 
 
 def pointed_durations(rows):
-    """The duration, in cells, that each pointer of a note stands for: for each of NEAR, the RECENT notes before."""
+    """Return the duration in frames that each pointer of a note stands for.
+
+    Args:
+        rows: shape (..., ROW_SIZE).
+
+    Returns:
+        int32, shape (..., NUM_POINTERS): the NUM_RECENT notes before, once for each of POINTER_OFFSETS.
+    """
     remaining = ops.cast(rows[..., REMAINING], "int32")
-    return ops.concatenate([remaining + near for near in POINTER_OFFSETS], axis=-1)
+    return ops.concatenate([remaining + offset for offset in POINTER_OFFSETS], axis=-1)
 
 
-def _log_prob_of(log_probabilities, choice):
-    # A sum over ones and noughts, since its gradient, unlike a gather's, is not scattered.
-    chosen = ops.one_hot(choice, log_probabilities.shape[-1], dtype="bool")
-    return ops.sum(ops.where(chosen, log_probabilities, 0.0), axis=-1)
+def _remaining_time(projection, time_to_future, rows):
+    # Project the time that is left to the future at the onset of each note of `rows`. Without a future zero is still
+    # added: if the addition were left out, TensorFlow's graph optimizer would sum in another order.
+    if time_to_future is None:
+        return 0
+    remaining = ops.maximum(time_to_future - ops.cast(rows[..., STEP], "int32"), 0)
+    return projection(features.time_features(ops.where(time_to_future < 0, -1, remaining)))
+
+
+def _duration_log_prob(log_probs, rows, duration):
+    # A duration may be reached by its bin and by several pointers.
+    bins, pointers = ops.split(log_probs, [DURATION_BINS], axis=-1)
+    by_bin = _log_prob_of(bins - _DURATION_LOG_WIDTHS, features.duration_bin(duration))
+    by_pointer = ops.where(pointed_durations(rows) == duration[..., None], pointers, MASKED_LOGIT)
+    return ops.logsumexp(ops.concatenate([by_bin[..., None], by_pointer], axis=-1), axis=-1)
+
+
+def _log_prob_of(log_probs, choice):
+    # A sum over a one-hot mask: its gradient, unlike that of a gather, is no scatter.
+    chosen = ops.one_hot(choice, log_probs.shape[-1], dtype="bool")
+    return ops.sum(ops.where(chosen, log_probs, 0.0), axis=-1)

@@ -1,14 +1,25 @@
-"""What the network is shown: numbers made from rows (network.batches) so that it need not work them out itself.
+"""Input features of the network, computed from note rows with keras.ops.
 
-Functions of rows take integers of shape (..., COLUMNS) and give float32 of shape (..., features); `room` and the two
-bins take cells.
+Unless it says otherwise, a function takes rows (stages.model.history), integers of shape (..., ROW_SIZE), and returns
+float32 of shape (..., features). Times are in frames of 10 ms.
 """
 
 import numpy as np
 from keras import ops
 
-from stages.model.batching import ELAPSED, KEYBOARD, PAD_PITCH, REMAINING
-from stages.model.history import FRAMES_LEFT, FRAMES_SINCE, LAST_DURATION, LAST_VELOCITY, MAX_FRAMES_AGO, NUM_RECENT
+from stages.model.history import (
+    ELAPSED,
+    FRAMES_LEFT,
+    FRAMES_SINCE,
+    KEY_FEATURES,
+    KEYBOARD,
+    LAST_DURATION,
+    LAST_VELOCITY,
+    MAX_FRAMES_AGO,
+    NUM_RECENT,
+    PAD_PITCH,
+    REMAINING,
+)
 from stages.representation import grid_encoding
 from stages.representation.grid_encoding import (
     DURATION,
@@ -18,11 +29,12 @@ from stages.representation.grid_encoding import (
     PITCH,
     STEP,
     STEP_BINS,
+    STEP_FRAMES,
     VELOCITY,
     VELOCITY_BINS,
 )
 
-# `note` puts features in the order in which they are drawn, so what is known before one is a beginning of them.
+# note_features are in the order in which the fields are predicted. So what is known before a field comes first.
 SIZE_BEFORE_PITCH = STEP_BINS + 2 * NUM_RECENT
 SIZE_BEFORE_DURATION = SIZE_BEFORE_PITCH + NUM_KEYS + 1
 SIZE_BEFORE_VELOCITY = SIZE_BEFORE_DURATION + DURATION_BINS
@@ -32,190 +44,223 @@ FUTURE_NOTE_SIZE = NUM_KEYS + 1 + DURATION_BINS + VELOCITY_BINS + STEP_BINS
 TIME_SIZE = STEP_BINS + 1
 TIMING_SIZE = 2 * STEP_BINS
 KEYBOARD_SIZE = 5 * NUM_KEYS
-NEARBY_SEMITONES = 12  # semitones to either side of a note that `neighbours` looks
+NEARBY_SEMITONES = 12  # semitones on either side of a note in nearby_key_features
 NEARBY_KEYS_SIZE = 8 * (2 * NEARBY_SEMITONES + 1)
 
-_FADE, _LONG_FADE = 30.0, 300.0  # cells in which the memory of a stroke falls to 1/e
-_LONGEST = float(np.log1p(DURATION_FRAMES))
+_SHORT_DECAY, _LONG_DECAY = 30.0, 300.0  # frames in which the trace of an onset decays to 1/e
+_MAX_LOG_FRAMES = float(np.log1p(DURATION_FRAMES))
 
 
 def note_features(rows):
-    """A note, shape (..., NOTE): bins as ones among noughts, and how long earlier notes go on sounding.
+    """Return the features of a note, shape (..., NOTE_SIZE).
 
-    The columns: step, two for each of the RECENT notes before, pitch (the last column for NO_NOTE), duration, velocity.
+    They are: one-hot step bin, scaled logarithm of the REMAINING frames, flags for REMAINING >= 0, one-hot pitch (the
+    last class is PAD_PITCH), one-hot duration bin, one-hot velocity.
     """
     fields = ops.cast(rows[..., :4], "int32")
     remaining = ops.cast(rows[..., REMAINING], "float32")
     return ops.concatenate(
         [
             ops.one_hot(step_bin(fields[..., STEP]), STEP_BINS),
-            # Logarithms put ends soon and ends late on one scale; the flags tell an end now from no note at all.
-            _log(remaining),
+            # Both 0 and -1 have the logarithm 0. The flags tell a note that ends now from one that has ended.
+            _scaled_log(remaining),
             ops.cast(remaining >= 0, "float32"),
-            ops.one_hot(fields[..., PITCH], NUM_KEYS + 1),
-            ops.one_hot(duration_bin(fields[..., DURATION]), DURATION_BINS),
-            ops.one_hot(fields[..., VELOCITY], VELOCITY_BINS),
+            *_one_hot_fields(fields),
         ],
         axis=-1,
     )
 
 
 def future_note_features(rows):
-    """The notes of a future, shape (batch, notes, NOTE_AHEAD): pitch, duration, velocity, and the step to the next.
+    """Return the features of the notes of a future.
 
-    Nothing else in the rows of a future may be looked at: what they tell of the past tells of the notes asked for.
+    They are: one-hot pitch, duration bin and velocity, and the one-hot bin of the step to the next note. Nothing else
+    in the rows of a future may be used: their REMAINING, ELAPSED and KEYBOARD depend on the notes to be predicted.
+
+    Args:
+        rows: shape (batch, notes, ROW_SIZE).
+
+    Returns:
+        float32, shape (batch, notes, FUTURE_NOTE_SIZE).
     """
     fields = ops.cast(rows[..., :4], "int32")
-    following = ops.pad(fields[:, 1:, STEP], [[0, 0], [0, 1]])
-    return ops.concatenate(
-        [
-            ops.one_hot(fields[..., PITCH], NUM_KEYS + 1),
-            ops.one_hot(duration_bin(fields[..., DURATION]), DURATION_BINS),
-            ops.one_hot(fields[..., VELOCITY], VELOCITY_BINS),
-            ops.one_hot(step_bin(following), STEP_BINS),
-        ],
-        axis=-1,
-    )
+    next_step = ops.pad(fields[:, 1:, STEP], [[0, 0], [0, 1]])
+    return ops.concatenate([*_one_hot_fields(fields), ops.one_hot(step_bin(next_step), STEP_BINS)], axis=-1)
 
 
-def time_features(cells):
-    """Cells from the past's last onset to the future's first, integers of shape (...): shape (..., ROOM).
+def time_features(frames):
+    """Return the features of the time to a future: its one-hot step bin and its scaled logarithm.
 
-    Below 0 there is no future, and all is nought.
+    Args:
+        frames: integers, shape (...); below 0 there is no future, and all features are zero.
+
+    Returns:
+        float32, shape (..., TIME_SIZE).
     """
-    bins = step_bin(ops.clip(cells, 0, grid_encoding.STEP_FRAMES - 1))
     return ops.concatenate(
         [
-            ops.one_hot(ops.where(cells < 0, -1, bins), STEP_BINS),
-            _log(ops.cast(cells, "float32"))[..., None],
+            ops.one_hot(_clipped_step_bin(frames, frames >= 0), STEP_BINS),
+            _scaled_log(ops.cast(frames, "float32"))[..., None],
         ],
         axis=-1,
     )
 
 
 def timing_histogram(rows):
-    """When things happened and will, around the note's onset, counted in step bins: shape (..., RHYTHM).
+    """Return when recent notes began and will end, relative to a note's onset, shape (..., TIMING_SIZE).
 
-    How many of the RECENT notes before it end in each bin after its onset, and how many were struck in each before.
+    Two histograms over step bins: how long after the onset the NUM_RECENT earlier notes end, and how long before it
+    they began.
     """
-    return _rhythm(rows, ops.cast(rows[..., REMAINING], "int32"))
+    return _timing_histogram(rows, ops.cast(rows[..., REMAINING], "int32"))
 
 
 def next_timing_histogram(rows):
-    """`rhythm` with the note's own end counted too: a next onset is likely where a note ends, and at a distance heard
+    """Return timing_histogram with the end of the note itself included, shape (..., TIMING_SIZE).
+
+    It helps to predict the next step: notes tend to begin where another one ends, and at time intervals that occurred
     before.
     """
-    own = ops.cast(rows[..., DURATION, None], "int32")
-    return _rhythm(rows, ops.concatenate([own, ops.cast(rows[..., REMAINING], "int32")], axis=-1))
-
-
-def _rhythm(rows, ends):
-    passed, real = ops.cast(rows[..., ELAPSED], "int32"), rows[..., PITCH, None] < PAD_PITCH
-    return ops.concatenate([_counted(ends, real & (ends > 0)), _counted(passed, real & (passed >= 0))], axis=-1)
+    own_end = ops.cast(rows[..., DURATION, None], "int32")
+    return _timing_histogram(rows, ops.concatenate([own_end, ops.cast(rows[..., REMAINING], "int32")], axis=-1))
 
 
 def keyboard_features(rows):
-    """Every key at the note's onset, shape (..., KEYS_HEARD): whether it sounds, ends just now, for how long it will
-    go on, and how fresh its last stroke is, by a short and a long memory.
+    """Return the state of all keys at a note's onset, shape (..., KEYBOARD_SIZE).
+
+    Five values of every key: whether it sounds, whether it ends at this moment, the scaled logarithm of the frames
+    until it ends, and a short and a long exponential trace of its last onset.
     """
-    keys = ops.reshape(rows[..., KEYBOARD], (*rows.shape[:-1], 4, NUM_KEYS))
-    left, since = (ops.cast(keys[..., plane, :], "float32") for plane in (FRAMES_LEFT, FRAMES_SINCE))
-    return ops.concatenate(
-        [
-            ops.cast(left > 0, "float32"),
-            ops.cast(left == 0, "float32"),
-            _log(left),
-            ops.exp(-since / _FADE),
-            ops.exp(-since / _LONG_FADE),
-        ],
-        axis=-1,
-    )
+    keys = ops.reshape(rows[..., KEYBOARD], (*rows.shape[:-1], KEY_FEATURES, NUM_KEYS))
+    frames_left = ops.cast(keys[..., FRAMES_LEFT, :], "float32")
+    frames_since = ops.cast(keys[..., FRAMES_SINCE, :], "float32")
+    return ops.concatenate([*_sound_features(frames_left), *_onset_traces(frames_since)], axis=-1)
 
 
 def nearby_key_features(rows):
-    """The keys around the note's own, up to REACH semitones to either side, shape (..., NEIGHBOURS).
+    """Return the state of the keys within NEARBY_SEMITONES of a note's pitch, shape (..., NEARBY_KEYS_SIZE).
 
-    Of each what `keys_heard` tells, and the loudness and length of its last note; noughts beyond the keyboard.
+    Eight values of every key: whether it has been played, the five of keyboard_features, and velocity and scaled
+    logarithm of the duration of its last note. All are zero beyond the ends of the keyboard.
     """
-    keys = ops.reshape(ops.cast(rows[..., KEYBOARD], "int32"), (-1, 4, NUM_KEYS))
-    keys = ops.pad(keys, [[0, 0], [0, 0], [NEARBY_SEMITONES, NEARBY_SEMITONES]], constant_values=-MAX_FRAMES_AGO)
-    # One flat gather: the note's pitch is the place of the key REACH semitones below it.
-    width = NUM_KEYS + 2 * NEARBY_SEMITONES
-    pitch = ops.reshape(ops.minimum(ops.cast(rows[..., PITCH], "int32"), NUM_KEYS - 1), (-1, 1, 1))
-    place = (
-        ops.reshape(ops.arange(ops.shape(keys)[0] * 4), (-1, 4, 1)) * width
-        + pitch
-        + ops.arange(2 * NEARBY_SEMITONES + 1)
-    )
-    around = ops.cast(ops.take(ops.reshape(keys, (-1,)), place), "float32")
-    left, since, loudness, length = (
-        around[:, plane] for plane in (FRAMES_LEFT, FRAMES_SINCE, LAST_VELOCITY, LAST_DURATION)
-    )
-    struck = ops.cast(loudness > 0, "float32")
-    shown = [
-        struck,
-        ops.cast(left > 0, "float32"),
-        ops.cast(left == 0, "float32"),
-        _log(left),
-        struck * ops.exp(-since / _FADE),
-        struck * ops.exp(-since / _LONG_FADE),
-        struck * loudness / VELOCITY_BINS,
-        _log(length),
+    nearby = _nearby_keys(rows)
+    played = ops.cast(nearby[:, LAST_VELOCITY] > 0, "float32")
+    values = [
+        played,
+        *_sound_features(nearby[:, FRAMES_LEFT]),
+        *(played * trace for trace in _onset_traces(nearby[:, FRAMES_SINCE])),
+        played * nearby[:, LAST_VELOCITY] / VELOCITY_BINS,
+        _scaled_log(nearby[:, LAST_DURATION]),
     ]
-    return ops.reshape(ops.concatenate(shown, axis=-1), (*rows.shape[:-1], NEARBY_KEYS_SIZE))
+    return ops.reshape(ops.concatenate(values, axis=-1), (*rows.shape[:-1], NEARBY_KEYS_SIZE))
 
 
 def next_row(row, step):
-    """What can be told at the onset of the note after `row`, which comes `step` cells later: integers (batch, COLUMNS).
+    """Return the row of the note after `row`, before its pitch, duration and velocity are known.
 
-    The note's own fields but its step are noughts still, to be filled in as they are drawn. The same as
-    batches.rows_of, note after note.
+    Applied note after note it gives the same rows as history.note_rows.
+
+    Args:
+        row: integers, shape (batch, ROW_SIZE).
+        step: frames from the onset of `row` to that of the next note, integers, shape (batch,).
+
+    Returns:
+        int32, shape (batch, ROW_SIZE). Pitch, duration and velocity are zero.
     """
     row, step = ops.cast(row, "int32"), ops.cast(step, "int32")[:, None]
-    real = row[:, PITCH, None] < PAD_PITCH
-    remaining = ops.concatenate([ops.where(real, row[:, DURATION, None], -1), row[:, REMAINING]], axis=-1)
-    passed = ops.concatenate([ops.where(real, 0, -1), row[:, ELAPSED]], axis=-1)
-    keys = ops.reshape(row[:, KEYBOARD], (-1, 4, NUM_KEYS))
-    this = real & (ops.arange(NUM_KEYS) == row[:, PITCH, None])
-    loudness, length = row[:, VELOCITY, None] + 1, row[:, DURATION, None]
-    left, since, loudness, length = (
-        ops.where(this, now, keys[:, plane])
-        for plane, now in ((FRAMES_LEFT, length), (FRAMES_SINCE, 0), (LAST_VELOCITY, loudness), (LAST_DURATION, length))
-    )
-    fields = ops.concatenate([step, ops.zeros_like(row[:, 1:4])], axis=-1)
+    is_note = row[:, PITCH, None] < PAD_PITCH
+    # The note of `row` becomes the nearest of the recent notes, and the farthest one drops out.
+    remaining = ops.concatenate([ops.where(is_note, row[:, DURATION, None], -1), row[:, REMAINING]], axis=-1)
+    elapsed = ops.concatenate([ops.where(is_note, 0, -1), row[:, ELAPSED]], axis=-1)
+    remaining, elapsed = remaining[:, :NUM_RECENT], elapsed[:, :NUM_RECENT]
     return ops.concatenate(
         [
-            fields,
-            ops.maximum(remaining[:, :NUM_RECENT] - step, -1),  # -1 stays -1: what has ended does not come back
-            ops.where(
-                passed[:, :NUM_RECENT] < 0,
-                -1,
-                ops.minimum(passed[:, :NUM_RECENT] + step, grid_encoding.STEP_FRAMES - 1),
-            ),
-            ops.maximum(left - step, -MAX_FRAMES_AGO),
-            ops.minimum(since + step, DURATION_FRAMES),
-            loudness,
-            length,
+            step,
+            ops.zeros_like(row[:, 1:4]),
+            ops.maximum(remaining - step, -1),
+            ops.where(elapsed < 0, -1, ops.minimum(elapsed + step, STEP_FRAMES - 1)),
+            *_next_keyboard(row, is_note, step),
         ],
         axis=-1,
     )
 
 
-def step_bin(cells):
-    """The step bin of each number of cells."""
-    return ops.take(grid_encoding.STEP_BIN, cells)
+def step_bin(frames):
+    """Return the step bin of each number of frames."""
+    return ops.take(grid_encoding.STEP_BIN, frames)
 
 
-def duration_bin(cells):
-    """The duration bin of each number of cells."""
-    return ops.take(grid_encoding.DURATION_BIN, cells)
+def duration_bin(frames):
+    """Return the duration bin of each number of frames."""
+    return ops.take(grid_encoding.DURATION_BIN, frames)
 
 
-def _log(cells):
-    return ops.log1p(ops.maximum(cells, 0.0)) / _LONGEST
+def _one_hot_fields(fields):
+    return [
+        ops.one_hot(fields[..., PITCH], NUM_KEYS + 1),
+        ops.one_hot(duration_bin(fields[..., DURATION]), DURATION_BINS),
+        ops.one_hot(fields[..., VELOCITY], VELOCITY_BINS),
+    ]
 
 
-def _counted(cells, counts):
-    # How many of the last axis' cells fall in each step bin, of those that count.
-    bins = step_bin(ops.clip(cells, 0, grid_encoding.STEP_FRAMES - 1))
-    return ops.sum(ops.one_hot(ops.where(counts, bins, -1), STEP_BINS), axis=-2)
+def _timing_histogram(rows, frames_to_end):
+    elapsed, is_note = ops.cast(rows[..., ELAPSED], "int32"), rows[..., PITCH, None] < PAD_PITCH
+    histograms = [
+        _step_histogram(frames_to_end, is_note & (frames_to_end > 0)),
+        _step_histogram(elapsed, is_note & (elapsed >= 0)),
+    ]
+    return ops.concatenate(histograms, axis=-1)
+
+
+def _step_histogram(frames, valid):
+    # Count the valid values of the last axis by step bin.
+    return ops.sum(ops.one_hot(_clipped_step_bin(frames, valid), STEP_BINS), axis=-2)
+
+
+def _clipped_step_bin(frames, valid):
+    # The step bin where `valid`, else -1, which is all zeros as a one-hot vector.
+    return ops.where(valid, step_bin(ops.clip(frames, 0, STEP_FRAMES - 1)), -1)
+
+
+def _scaled_log(frames):
+    # 0 for no frames or fewer, 1 for the longest duration.
+    return ops.log1p(ops.maximum(frames, 0.0)) / _MAX_LOG_FRAMES
+
+
+def _sound_features(frames_left):
+    return [ops.cast(frames_left > 0, "float32"), ops.cast(frames_left == 0, "float32"), _scaled_log(frames_left)]
+
+
+def _onset_traces(frames_since):
+    return [ops.exp(-frames_since / _SHORT_DECAY), ops.exp(-frames_since / _LONG_DECAY)]
+
+
+def _nearby_keys(rows):
+    # KEYBOARD of the keys around each note's pitch, float32, shape (all rows, KEY_FEATURES, 2 * NEARBY_SEMITONES + 1).
+    keys = ops.reshape(ops.cast(rows[..., KEYBOARD], "int32"), (-1, KEY_FEATURES, NUM_KEYS))
+    # Keys beyond the ends of the keyboard have ended long ago, and their velocity is not above zero.
+    margin = [NEARBY_SEMITONES, NEARBY_SEMITONES]
+    keys = ops.pad(keys, [[0, 0], [0, 0], margin], constant_values=-MAX_FRAMES_AGO)
+    # One flat gather is fast. With the margin, index `pitch` is the key NEARBY_SEMITONES below the note.
+    width = NUM_KEYS + 2 * NEARBY_SEMITONES
+    pitch = ops.reshape(ops.minimum(ops.cast(rows[..., PITCH], "int32"), NUM_KEYS - 1), (-1, 1, 1))
+    start = ops.reshape(ops.arange(ops.shape(keys)[0] * KEY_FEATURES), (-1, KEY_FEATURES, 1)) * width
+    index = start + pitch + ops.arange(2 * NEARBY_SEMITONES + 1)
+    return ops.cast(ops.take(ops.reshape(keys, (-1,)), index), "float32")
+
+
+def _next_keyboard(row, is_note, step):
+    # The features of all keys `step` frames after the onset of `row`, in the order of history.keyboard_state.
+    keys = ops.reshape(row[:, KEYBOARD], (-1, KEY_FEATURES, NUM_KEYS))
+    is_played_key = is_note & (ops.arange(NUM_KEYS) == row[:, PITCH, None])
+
+    def update(feature, value):
+        return ops.where(is_played_key, value, keys[:, feature])
+
+    duration = row[:, DURATION, None]
+    return [
+        ops.maximum(update(FRAMES_LEFT, duration) - step, -MAX_FRAMES_AGO),
+        ops.minimum(update(FRAMES_SINCE, 0) + step, DURATION_FRAMES),
+        update(LAST_VELOCITY, row[:, VELOCITY, None] + 1),
+        update(LAST_DURATION, duration),
+    ]

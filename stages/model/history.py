@@ -1,75 +1,144 @@
-"""What the notes before a note tell of its onset: the network's input features of the past."""
+"""Note rows: the four fields of each note and the input features of the past at its onset, computed with numpy.
+
+A row is a vector of ROW_SIZE int16 with the columns
+
+    STEP, PITCH, DURATION, VELOCITY  the fields of the note (representation.grid_encoding)
+    REMAINING                        see remaining_frames
+    ELAPSED                          see elapsed_frames
+    KEYBOARD                         see keyboard_state, flattened
+
+A row whose pitch is PAD_PITCH is padding: it stands before the first note of a piece and after the last one.
+"""
 
 import numpy as np
 
 from stages.representation.grid_encoding import DURATION, DURATION_FRAMES, NUM_KEYS, PITCH, STEP, STEP_FRAMES, VELOCITY
 
-NUM_RECENT = 16  # earlier notes whose times a note is given; half of all notes end together with one of the last eight
+NUM_RECENT = 16  # earlier notes that a row describes; half of all notes end together with one of the last eight
 
-# What `keyboard` tells of each key.
+# The features of each key in keyboard_state.
 FRAMES_LEFT, FRAMES_SINCE, LAST_VELOCITY, LAST_DURATION = range(4)
+KEY_FEATURES = 4
 
-MAX_FRAMES_AGO = 1000  # cells; a key whose last note ended earlier than that, or that had none yet
+MAX_FRAMES_AGO = 1000  # a note that ended longer ago than this counts as having ended this long ago
 
 UNPLAYED_KEYS = np.repeat(np.array([-MAX_FRAMES_AGO, DURATION_FRAMES, 0, 0], np.int16)[:, None], NUM_KEYS, axis=1)
 
+PAD_PITCH = NUM_KEYS
+
+REMAINING = slice(4, 4 + NUM_RECENT)
+ELAPSED = slice(REMAINING.stop, REMAINING.stop + NUM_RECENT)
+KEYBOARD = slice(ELAPSED.stop, ELAPSED.stop + KEY_FEATURES * NUM_KEYS)
+ROW_SIZE = KEYBOARD.stop
+
+
+def note_rows(fields: np.ndarray, first: int = 0) -> np.ndarray:
+    """Return the rows of the notes of a piece from note `first` on.
+
+    Args:
+        fields: All notes of the piece, int32, shape (notes, 4).
+        first: Index of the first note that needs a row.
+
+    Returns:
+        int16, shape (notes - first, ROW_SIZE).
+    """
+    rows = np.empty((len(fields) - first, ROW_SIZE), np.int16)
+    recent_fields = fields[max(first - NUM_RECENT, 0) :]
+    skipped = len(recent_fields) - len(rows)
+    rows[:, :4] = fields[first:]
+    rows[:, REMAINING] = remaining_frames(recent_fields)[skipped:]
+    rows[:, ELAPSED] = elapsed_frames(recent_fields)[skipped:]
+    rows[:, KEYBOARD] = keyboard_state(fields, first).reshape(len(rows), KEY_FEATURES * NUM_KEYS)
+    return rows
+
+
+def padding_rows(shape: tuple[int, ...]) -> np.ndarray:
+    """Return padding rows, int16, shape (*shape, ROW_SIZE)."""
+    rows = np.zeros((*shape, ROW_SIZE), np.int16)
+    rows[..., PITCH] = PAD_PITCH
+    rows[..., REMAINING] = rows[..., ELAPSED] = -1
+    rows[..., KEYBOARD] = UNPLAYED_KEYS.ravel()
+    return rows
+
 
 def remaining_frames(fields: np.ndarray) -> np.ndarray:
-    """Cells that each of the RECENT notes before a note, the nearest first, still sounds at that note's onset.
+    """Return for how many frames each of the last NUM_RECENT notes still sounds at a note's onset.
 
-    Shape (notes, RECENT), int16; -1 where the earlier note has ended or there is none, 0 where it ends at the onset.
+    Args:
+        fields: Notes on the grid, int32, shape (notes, 4).
+
+    Returns:
+        int16, shape (notes, NUM_RECENT), the nearest earlier note first, at most DURATION_FRAMES. 0: the earlier note
+        ends at the onset. -1: it has ended before, or there is no such note.
     """
-    onset = _onset(fields)
+    onset = _onset_frames(fields)
     end = onset + fields[:, DURATION]
-    left = np.full((len(fields), NUM_RECENT), -1, np.int16)
-    for back in range(1, min(NUM_RECENT, len(fields) - 1) + 1):
-        left[back:, back - 1] = np.clip(end[:-back] - onset[back:], -1, DURATION_FRAMES)
-    return left
+    remaining = np.full((len(fields), NUM_RECENT), -1, np.int16)
+    for distance in range(1, min(NUM_RECENT, len(fields) - 1) + 1):
+        remaining[distance:, distance - 1] = np.clip(end[:-distance] - onset[distance:], -1, DURATION_FRAMES)
+    return remaining
 
 
 def elapsed_frames(fields: np.ndarray) -> np.ndarray:
-    """Cells from the onset of each of the RECENT notes before a note, the nearest first, to that note's onset.
+    """Return how many frames before a note's onset each of the last NUM_RECENT notes began.
 
-    Shape (notes, RECENT), int16, at most STEP_CELLS - 1; -1 where there is no such note.
+    Args:
+        fields: Notes on the grid, int32, shape (notes, 4).
+
+    Returns:
+        int16, shape (notes, NUM_RECENT), the nearest earlier note first, at most STEP_FRAMES - 1. -1: there is no such
+        note.
     """
-    onset = _onset(fields)
-    passed = np.full((len(fields), NUM_RECENT), -1, np.int16)
-    for back in range(1, min(NUM_RECENT, len(fields) - 1) + 1):
-        passed[back:, back - 1] = np.minimum(onset[back:] - onset[:-back], STEP_FRAMES - 1)
-    return passed
+    onset = _onset_frames(fields)
+    elapsed = np.full((len(fields), NUM_RECENT), -1, np.int16)
+    for distance in range(1, min(NUM_RECENT, len(fields) - 1) + 1):
+        elapsed[distance:, distance - 1] = np.minimum(onset[distance:] - onset[:-distance], STEP_FRAMES - 1)
+    return elapsed
 
 
 def keyboard_state(fields: np.ndarray, first: int = 0) -> np.ndarray:
-    """What each key's last note before a note was, as seen from that note's onset, for the notes from `first` on.
+    """Return the last earlier note of each key, as seen from a note's onset, for the notes from `first` on.
 
-    Int16, shape (notes - first, 4, KEYS):
+    Args:
+        fields: All notes of the piece, int32, shape (notes, 4).
+        first: Index of the first note to describe.
 
-    LEFT      cells until it ends, -LONG_AGO..DURATION_CELLS; below 0 it ended so long ago
-    SINCE     cells since it was struck, 0..DURATION_CELLS
-    LOUDNESS  its velocity bin, counted from 1
-    LENGTH    its duration in cells
+    Returns:
+        int16, shape (notes - first, KEY_FEATURES, NUM_KEYS). The features of a key are
 
-    A key that has not been struck yet is as in UNTOUCHED.
+        FRAMES_LEFT    frames until its last note ends, -MAX_FRAMES_AGO..DURATION_FRAMES; below 0 it has ended
+        FRAMES_SINCE   frames since its last onset, 0..DURATION_FRAMES
+        LAST_VELOCITY  velocity bin of its last note plus 1; 0: not played yet
+        LAST_DURATION  duration of its last note in frames; 0: not played yet
+
+        A key that has not been played yet has the features of UNPLAYED_KEYS.
     """
-    onset = _onset(fields)
-    never = -(MAX_FRAMES_AGO + DURATION_FRAMES)  # before all music, by more than LEFT and SINCE can tell
-    # Place 0 stands for no note, place i for note i - 1.
-    struck = np.concatenate([[never], onset[:-1]]).astype(np.int32)
-    ended = np.concatenate([[never], (onset + fields[:, DURATION])[:-1]]).astype(np.int32)
-    place = np.arange(len(fields))
-    last = np.zeros((len(fields) - first, NUM_KEYS), np.int32)
-    if first:
-        np.maximum.at(last[0], fields[:first, PITCH], place[1 : first + 1])
-    last[place[1 : len(last)], fields[first:-1, PITCH]] = place[first + 1 :]
-    np.maximum.accumulate(last, axis=0, out=last)
+    onset = _onset_frames(fields)
+    # Index 0 stands for "no note" and index i for note i - 1. "No note" is so early that every feature is clipped.
+    before_music = -(MAX_FRAMES_AGO + DURATION_FRAMES)
+    onset_of = np.concatenate([[before_music], onset[:-1]]).astype(np.int32)
+    end_of = np.concatenate([[before_music], (onset + fields[:, DURATION])[:-1]]).astype(np.int32)
+    velocity_of = np.concatenate([[0], fields[:-1, VELOCITY] + 1]).astype(np.int16)
+    duration_of = np.concatenate([[0], fields[:-1, DURATION]]).astype(np.int16)
+    last_note = _last_note_of_each_key(fields, first)
     onset = onset[first:, None]
-    keys = np.empty((len(last), 4, NUM_KEYS), np.int16)
-    keys[:, FRAMES_LEFT] = np.clip(ended[last] - onset, -MAX_FRAMES_AGO, DURATION_FRAMES)
-    keys[:, FRAMES_SINCE] = np.minimum(onset - struck[last], DURATION_FRAMES)
-    keys[:, LAST_VELOCITY] = np.concatenate([[0], fields[:-1, VELOCITY] + 1]).astype(np.int16)[last]
-    keys[:, LAST_DURATION] = np.concatenate([[0], fields[:-1, DURATION]]).astype(np.int16)[last]
-    return keys
+    state = np.empty((len(last_note), KEY_FEATURES, NUM_KEYS), np.int16)
+    state[:, FRAMES_LEFT] = np.clip(end_of[last_note] - onset, -MAX_FRAMES_AGO, DURATION_FRAMES)
+    state[:, FRAMES_SINCE] = np.minimum(onset - onset_of[last_note], DURATION_FRAMES)
+    state[:, LAST_VELOCITY] = velocity_of[last_note]
+    state[:, LAST_DURATION] = duration_of[last_note]
+    return state
 
 
-def _onset(fields: np.ndarray) -> np.ndarray:
+def _last_note_of_each_key(fields: np.ndarray, first: int) -> np.ndarray:
+    # One plus the index of the last note on each key before note first + i; 0: none. Shape (notes - first, NUM_KEYS).
+    index = np.arange(len(fields))
+    last_note = np.zeros((len(fields) - first, NUM_KEYS), np.int32)
+    if first:
+        np.maximum.at(last_note[0], fields[:first, PITCH], index[1 : first + 1])
+    last_note[index[1 : len(last_note)], fields[first:-1, PITCH]] = index[first + 1 :]
+    return np.maximum.accumulate(last_note, axis=0, out=last_note)
+
+
+def _onset_frames(fields: np.ndarray) -> np.ndarray:
     return np.cumsum(fields[:, STEP], dtype=np.int32)

@@ -1,116 +1,155 @@
-"""How well the network foretells music: nats per note, exact, with the state carried through whole pieces."""
+"""Exact negative log-likelihood of music in nats per note.
+
+Whole pieces are read with stateful batching, so every note is predicted from all notes before it.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from stages.model.batching import PieceSource, window_batches
+from stages.model.batching import PieceSource, WindowBatch, window_batches
 from stages.model.bilstm import BiLSTM
+from stages.model.history import PAD_PITCH
 from stages.representation import grid_encoding
 from stages.representation.grid_encoding import DURATION, PITCH, STEP, VELOCITY
 
 BATCH_SIZE, SEQ_LEN = 64, 128
-MIN_FUTURE_NOTES = 64  # notes of future, at the least, that filling in may look at, as far as the piece goes on
+MIN_FUTURE_NOTES = 64  # future notes that an infill sees at least, unless the piece ends before
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Sums over notes, a row a piece in the order given.
+    """Hold the negative log-likelihood of pieces, in the order in which they were given.
 
-    notes: int, shape (pieces,).
-    continuation: nats of step, pitch, duration and velocity, float64, shape (pieces, 4).
-    infilling: the same for each gap asked for.
+    Attributes:
+        num_notes: Length of each piece, int, shape (pieces,).
+        continuation: Nats of each field (step, pitch, duration, velocity), summed over the notes of each piece, when
+            notes are predicted from the past; float64, shape (pieces, 4).
+        infill: For each gap the same when notes are predicted from the past and a future.
     """
 
-    notes: np.ndarray
+    num_notes: np.ndarray
     continuation: np.ndarray
-    infilling: dict[int, np.ndarray]
+    infill: dict[int, np.ndarray]
 
     def mean(self, gap: int | None = None, pieces: np.ndarray | None = None) -> dict[str, float]:
-        """Nats a note, of each field and in "total": of continuation or of a gap, over all pieces or a selection.
+        """Return nats per note, "total" and of each field.
 
-        pieces: bool, shape (pieces,).
+        Args:
+            gap: An infill gap; None for continuation.
+            pieces: Which pieces to include, bool, shape (pieces,); None for all.
         """
-        sums = self.continuation if gap is None else self.infilling[gap]
-        chosen = np.ones(len(self.notes), bool) if pieces is None else pieces
-        return name_fields(sums[chosen].sum(axis=0) / self.notes[chosen].sum())
+        nll = self.continuation if gap is None else self.infill[gap]
+        included = np.ones(len(self.num_notes), bool) if pieces is None else pieces
+        return name_fields(nll[included].sum(axis=0) / self.num_notes[included].sum())
 
 
-def name_fields(nats: np.ndarray) -> dict[str, float]:
-    """Name four figures, one a field, and add their total."""
-    return {"total": float(nats.sum())} | dict(zip(grid_encoding.FIELDS, map(float, nats), strict=True))
+def name_fields(nll: np.ndarray) -> dict[str, float]:
+    """Return the values of the four fields by name, with their sum as "total"."""
+    return {"total": float(nll.sum())} | dict(zip(grid_encoding.FIELDS, map(float, nll), strict=True))
 
 
-class _Scorer(keras.Model):
-    # A model only so that Keras compiles it, whatever the backend.
+class _ScoringModel(keras.Model):
+    """Compute the nll of one window of every batch row; a Keras model so that Keras compiles it on any backend."""
+
     def __init__(self, network: BiLSTM, gaps: Sequence[int]) -> None:
         super().__init__(dtype=network.dtype_policy, name="scorer")
         self.network, self.gaps = network, tuple(gaps)
 
     def call(self, x):
         rows, state = x["rows"], x["state"]
-        inside = rows[:, : 1 + SEQ_LEN]
-        past, state = self.network.past(inside[:, :-1], [state[0], state[1]])
-        result = {
-            "state": ops.stack([ops.cast(part, "float32") for part in state]),
-            "continuation": self.network.nats(self.network.context(past, inside[:, :-1]), inside),
-        }
+        window = rows[:, : 1 + SEQ_LEN]
+        last_rows = window[:, :-1]
+        past_outputs, state = self.network.read_past(last_rows, [state[0], state[1]])
+        continuation = self.network.nll(self.network.head_inputs(past_outputs, last_rows), window)
+        infill = {}
         if self.gaps:
-            future = self.network.future(rows)
+            future_outputs = self.network.read_future(rows)
             for gap in self.gaps:
-                ahead = self.network.ahead(rows, future, ops.full(rows.shape[:1], gap, "int32"), SEQ_LEN)
-                context = self.network.context(past, inside[:, :-1], ahead)
-                result[f"gap_{gap}"] = self.network.nats(context, inside)
-        return result
+                every_gap = ops.full(rows.shape[:1], gap, "int32")
+                future_context = self.network.future_context(rows, future_outputs, every_gap, SEQ_LEN)
+                infill[f"gap_{gap}"] = self.network.nll(
+                    self.network.head_inputs(past_outputs, last_rows, future_context), window
+                )
+        new_state = ops.stack([ops.cast(part, "float32") for part in state])
+        return {"state": new_state, "continuation": continuation, **infill}
 
 
 def make_scorer(network: BiLSTM, gaps: Sequence[int] = ()) -> Callable[..., Scores]:
-    """A function that scores pieces with what `network` is at the time of the call; compiled once.
+    """Return a function that scores pieces with the current weights of `network`; it is compiled only once.
 
-    Its arguments: pieces, a list of fields (int32, shape (notes, 4)); progress, the label of a progress bar or None.
+    Args:
+        network: It may go on training between two calls.
+        gaps: Gaps, in notes, at which infill is scored too.
+
+    Returns:
+        A function of `pieces`, a sequence of notes on the grid (int32, shape (notes, 4)), and `progress`, the label of
+        a progress bar or None for none, that returns Scores.
     """
-    model = _Scorer(network, gaps)
-    lookahead = max(gaps) + MIN_FUTURE_NOTES if gaps else 0
+    model = _ScoringModel(network, gaps)
 
     def score(pieces: Sequence[np.ndarray], progress: str | None = None) -> Scores:
-        notes = np.array([len(piece) for piece in pieces], np.int64)
-        sums = {name: np.zeros((len(pieces), 4)) for name in ["continuation", *(f"gap_{gap}" for gap in gaps)]}
-        # Longest first, so that no lane is left alone at the end with a long piece.
-        supply = [
-            PieceSource(int(at), int(notes[at]), lambda at=at: pieces[at]) for at in np.argsort(-notes, kind="stable")
-        ]
-        state = np.zeros((2, BATCH_SIZE, network.units), np.float32)
-        with tqdm(total=int(notes.sum()), desc=progress, unit=" notes", disable=progress is None) as bar:
-            for batch in window_batches(supply, BATCH_SIZE, SEQ_LEN, lookahead):
-                state[:, batch.reset] = 0
-                result = model.predict_on_batch({"rows": batch.rows, "state": state})
-                state = np.array(result.pop("state"))
-                for name, nats in result.items():
-                    np.add.at(sums[name], batch.piece, nats.sum(axis=1, dtype=np.float64))
-                bar.update(int((batch.rows[:, 1 : 1 + SEQ_LEN, PITCH] < grid_encoding.NUM_KEYS).sum()))
-        return Scores(notes, sums.pop("continuation"), {gap: sums[f"gap_{gap}"] for gap in gaps})
+        num_notes = np.array([len(piece) for piece in pieces], np.int64)
+        nll = {name: np.zeros((len(pieces), 4)) for name in ["continuation", *(f"gap_{gap}" for gap in gaps)]}
+        lookahead = max(gaps) + MIN_FUTURE_NOTES if gaps else 0
+        batches = window_batches(_longest_first(pieces), BATCH_SIZE, SEQ_LEN, lookahead)
+        with tqdm(total=int(num_notes.sum()), desc=progress, unit=" notes", disable=progress is None) as bar:
+            state = np.zeros((2, BATCH_SIZE, network.units), np.float32)
+            for batch in batches:
+                state = _add_batch(model, batch, state, nll)
+                bar.update(_count_notes(batch))
+        return Scores(num_notes, nll["continuation"], {gap: nll[f"gap_{gap}"] for gap in gaps})
 
     return score
 
 
-def unigram_nll(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Nats per note and field of `test` when each field is foretold by how often its bins occur in `train`.
+def _longest_first(pieces: Sequence[np.ndarray]) -> list[PieceSource]:
+    # A long piece at the end would leave all other batch rows empty. Keys are indices into `pieces`.
+    order = sorted(range(len(pieces)), key=lambda index: -len(pieces[index]))
+    return [PieceSource(index, len(pieces[index]), partial(pieces.__getitem__, index)) for index in order]
 
-    Fields of many notes each, shape (notes, 4); every bin is counted once more than it occurs. Shape (4,).
+
+def _add_batch(model: _ScoringModel, batch: WindowBatch, state: np.ndarray, nll: dict[str, np.ndarray]) -> np.ndarray:
+    # Add the nll of each window to its piece and return the new state.
+    state[:, batch.reset] = 0
+    result = model.predict_on_batch({"rows": batch.rows, "state": state})
+    new_state = np.array(result.pop("state"))
+    for name, window_nll in result.items():
+        # Batch rows without a piece have index -1 and a nll of zero.
+        np.add.at(nll[name], batch.piece, window_nll.sum(axis=1, dtype=np.float64))
+    return new_state
+
+
+def _count_notes(batch: WindowBatch) -> int:
+    return int((batch.rows[:, 1 : 1 + SEQ_LEN, PITCH] < PAD_PITCH).sum())
+
+
+def unigram_nll(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Return the nll of `test` when each field is predicted by the frequencies of its bins in `train`.
+
+    Each bin is counted once more than it occurs (add-one smoothing).
+
+    Args:
+        train: Notes of all pieces on the grid, shape (notes, 4).
+        test: The same.
+
+    Returns:
+        Nats per note of each field, shape (4,).
     """
-    bins = (
-        (STEP, grid_encoding.STEP_BIN, grid_encoding.STEP_WIDTHS),
-        (PITCH, np.arange(grid_encoding.NUM_KEYS), np.ones(grid_encoding.NUM_KEYS)),
-        (DURATION, grid_encoding.DURATION_BIN, grid_encoding.DURATION_WIDTHS),
-        (VELOCITY, np.arange(grid_encoding.VELOCITY_BINS), np.ones(grid_encoding.VELOCITY_BINS)),
-    )
-    nats = np.empty(4)
-    for field, bin_of, widths in bins:
+    bins_and_widths = {
+        STEP: (grid_encoding.STEP_BIN, grid_encoding.STEP_WIDTHS),
+        PITCH: (np.arange(grid_encoding.NUM_KEYS), np.ones(grid_encoding.NUM_KEYS)),
+        DURATION: (grid_encoding.DURATION_BIN, grid_encoding.DURATION_WIDTHS),
+        VELOCITY: (np.arange(grid_encoding.VELOCITY_BINS), np.ones(grid_encoding.VELOCITY_BINS)),
+    }
+    nll = np.empty(4)
+    for field, (bin_of, widths) in bins_and_widths.items():
         counts = 1 + np.bincount(bin_of[train[:, field]], minlength=len(widths))
-        log_density = np.log(counts / counts.sum()) - np.log(widths)
-        nats[field] = -log_density[bin_of[test[:, field]]].mean()
-    return nats
+        log_probs = np.log(counts / counts.sum()) - np.log(widths)
+        nll[field] = -log_probs[bin_of[test[:, field]]].mean()
+    return nll

@@ -1,21 +1,25 @@
-"""The LSTM layer.
+"""An LSTM layer whose loop over time is short.
 
-Keras' own runs, off a GPU, a whole cell in each turn of its loop over time, forwards and backwards. Here only what
-depends on the turn before stays in the loop: the products with the input and those for the weights' gradient are made
-once for all notes.
+Off a GPU, Keras' own layer computes the whole LSTM cell inside its loop over time, forward and backward. Here the loop
+holds only what depends on the previous time step. The products with the inputs and the gradients of the weights are
+computed for all time steps at once.
 """
 
 import keras
 from keras import ops
 
-_SHUT = -1e4  # added to a gate before its sigmoid: nothing passes
+MASKED_GATE = -1e4  # added to a gate before its sigmoid, which is then exactly zero
 
 
 class LSTM(keras.layers.Layer):
-    """Long short-term memory (Hochreiter and Schmidhuber, 1997; with forget gates, Gers et al., 2000).
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997) with forget gates (Gers et al., 2000).
 
-    The gates stand in the order input, forget, output, candidate. Products are made in the layer's compute dtype, all
-    else in float32. A state is a pair: the output, in the compute dtype, and the cell, float32, (batch, units) each.
+    The weights hold the gates in the order input, forget, output, candidate. Matrix products are computed in the
+    layer's compute dtype, all else in float32. A state is a pair of the output, in the compute dtype, and the cell
+    state, float32, both of shape (batch, units).
+
+    Args:
+        units: Size of the output and of the cell state.
     """
 
     def __init__(self, units: int, **kwargs) -> None:
@@ -23,100 +27,121 @@ class LSTM(keras.layers.Layer):
         self.units = units
 
     def build(self, input_shape) -> None:
-        """Make the weights for inputs of shape (..., features)."""
+        """Create the weights for inputs of shape (..., features)."""
         self.kernel = self.add_weight(
             shape=(input_shape[-1], 4 * self.units), initializer="glorot_uniform", name="kernel"
         )
         self.recurrent_kernel = self.add_weight(
             shape=(self.units, 4 * self.units), initializer="orthogonal", name="recurrent_kernel"
         )
-        self.bias = self.add_weight(shape=(4 * self.units,), initializer=_remember, name="bias")
+        self.bias = self.add_weight(shape=(4 * self.units,), initializer=_unit_forget_bias, name="bias")
 
-    def call(self, inputs, state=None, absent=None):
-        """Read inputs of shape (batch, time, features) on from `state`; None is the state before everything.
+    def call(self, inputs, state=None, padding_mask=None):
+        """Read a sequence.
 
-        absent: bool, shape (batch, time): what is not to be read; it must come before all that is.
-        Returns the outputs, shape (batch, time, units), and the state after the last of them.
+        Args:
+            inputs: shape (batch, time, features).
+            state: The state to begin with; None is the zero state.
+            padding_mask: bool, shape (batch, time), True = skip. Padding must come before everything else.
+
+        Returns:
+            The outputs, shape (batch, time, units), and the state after the last time step.
         """
-        driven = self._driven(inputs)
-        if absent is not None:
-            driven = driven + _SHUT * ops.cast(absent, driven.dtype)[..., None]
-        h, c = self._begin(state, ops.shape(inputs)[0])
-        outputs, c = _scan(ops.transpose(driven, (1, 0, 2)), self._recurrent(), h, c)
-        return ops.transpose(outputs, (1, 0, 2)), (outputs[-1], c)
+        projected = self._project_inputs(inputs)
+        if padding_mask is not None:
+            projected = projected + MASKED_GATE * ops.cast(padding_mask, projected.dtype)[..., None]
+        output, cell = self._initial_state(state, ops.shape(inputs)[0])
+        outputs, cell = _scan(ops.transpose(projected, (1, 0, 2)), self._recurrent_weights(), output, cell)
+        return ops.transpose(outputs, (1, 0, 2)), (outputs[-1], cell)
 
-    def step(self, inputs, state):
-        """`call` for one note: inputs of shape (batch, features); returns the new state, the output its first half."""
-        h, c = self._begin(state, ops.shape(inputs)[0])
-        h, c, *_ = _cell(self._driven(inputs), self._recurrent(), h, c)
-        return h, c
+    def advance(self, inputs, state):
+        """Read a single time step.
 
-    def _driven(self, inputs):
-        # The inputs' share of all gates.
+        Args:
+            inputs: shape (batch, features).
+            state: The state before it; None is the zero state.
+
+        Returns:
+            The state after it, whose first half is the output.
+        """
+        output, cell = self._initial_state(state, ops.shape(inputs)[0])
+        output, cell, *_ = _lstm_cell(self._project_inputs(inputs), self._recurrent_weights(), output, cell)
+        return output, cell
+
+    def _project_inputs(self, inputs):
         dtype = self.compute_dtype
         return ops.matmul(ops.cast(inputs, dtype), ops.cast(self.kernel, dtype)) + ops.cast(self.bias, dtype)
 
-    def _recurrent(self):
+    def _recurrent_weights(self):
         return ops.cast(self.recurrent_kernel, self.compute_dtype)
 
-    def _begin(self, state, batch):
-        h, c = (ops.zeros((batch, self.units)),) * 2 if state is None else state
-        return ops.cast(h, self.compute_dtype), ops.cast(c, "float32")
+    def _initial_state(self, state, batch_size):
+        output, cell = (ops.zeros((batch_size, self.units)),) * 2 if state is None else state
+        return ops.cast(output, self.compute_dtype), ops.cast(cell, "float32")
 
 
-def _remember(shape, dtype=None):
-    # Forget gates begin open, so that gradients reach far back (Jozefowicz et al., 2015).
+def _unit_forget_bias(shape, dtype=None):
+    # Open forget gates let gradients reach far back (Jozefowicz et al., 2015).
     units = shape[0] // 4
     return ops.concatenate([ops.zeros((units,), dtype), ops.ones((units,), dtype), ops.zeros((2 * units,), dtype)])
 
 
-def _cell(driven, recurrent, h, c):
-    z = ops.cast(driven + ops.matmul(h, recurrent), "float32")
+def _lstm_cell(projected, recurrent, output, cell):
+    logits = ops.cast(projected + ops.matmul(output, recurrent), "float32")
     units = recurrent.shape[0]
-    gates, candidate = ops.sigmoid(z[:, : 3 * units]), ops.tanh(z[:, 3 * units :])
-    i, f, o = ops.split(gates, 3, axis=-1)
-    c = f * c + i * candidate
-    return ops.cast(o * ops.tanh(c), driven.dtype), c, gates, candidate
+    gates, candidate = ops.sigmoid(logits[:, : 3 * units]), ops.tanh(logits[:, 3 * units :])
+    input_gate, forget_gate, output_gate = ops.split(gates, 3, axis=-1)
+    cell = forget_gate * cell + input_gate * candidate
+    return ops.cast(output_gate * ops.tanh(cell), projected.dtype), cell, gates, candidate
 
 
 @ops.custom_gradient
-def _scan(driven, recurrent, h, c):
-    # driven: (time, batch, 4 * units). Returns all outputs and the last cell, and how to go back.
-    dtype, units = driven.dtype, recurrent.shape[0]
+def _scan(projected, recurrent, output, cell):
+    # projected: shape (time, batch, 4 * units). Returns all outputs, the last cell state, and the gradient function.
+    def forward_step(carry, projected):
+        new = _lstm_cell(projected, recurrent, *carry[:2])
+        return new, new  # on TensorFlow, Keras' scan can only collect what it carries
 
-    def forwards(carried, driven):
-        new = _cell(driven, recurrent, *carried[:2])
-        return new, new  # Keras' scan on TensorFlow collects just what it carries
-
-    nothing = ops.zeros_like(c)
-    _, (hs, cs, gates, candidates) = ops.scan(forwards, (h, c, ops.tile(nothing, (1, 3)), nothing), driven)
-    hs_before = ops.concatenate([h[None], hs[:-1]], axis=0)
-    cs_before = ops.concatenate([c[None], cs[:-1]], axis=0)
+    zeros = ops.zeros_like(cell)
+    _, (outputs, cells, gates, candidates) = ops.scan(
+        forward_step, (output, cell, ops.tile(zeros, (1, 3)), zeros), projected
+    )
+    previous_outputs = ops.concatenate([output[None], outputs[:-1]], axis=0)
+    previous_cells = ops.concatenate([cell[None], cells[:-1]], axis=0)
 
     def gradient(*upstream):
-        d_hs, d_last = upstream
-        transposed = ops.transpose(recurrent)
-
-        def backwards(carried, given):
-            d_h, d_c, _ = carried
-            d_output, c, c_before, gates, candidate = given
-            i, f, o = ops.split(gates, 3, axis=-1)
-            squashed = ops.tanh(c)
-            d_h = ops.cast(d_h + d_output, "float32")
-            d_c = d_c + d_h * o * (1 - squashed * squashed)
-            d_gates = ops.concatenate([d_c * candidate, d_c * c_before, d_h * squashed], axis=-1)
-            d_gates = d_gates * (gates * (1 - gates))
-            d_candidate = d_c * i * (1 - candidate * candidate)
-            d_driven = ops.cast(ops.concatenate([d_gates, d_candidate], axis=-1), dtype)
-            new = ops.matmul(d_driven, transposed), d_c * f, d_driven
-            return new, new
-
-        end = ops.zeros_like(h), d_last, ops.tile(ops.zeros_like(h), (1, 4))
-        given = d_hs, cs, cs_before, gates, candidates
-        (d_h, d_c, _), (_, _, d_driven) = ops.scan(backwards, end, given, reverse=True)
-        d_recurrent = ops.matmul(
-            ops.transpose(ops.reshape(hs_before, (-1, units))), ops.reshape(d_driven, (-1, 4 * units))
+        d_outputs, d_last_cell = upstream
+        d_last_state = ops.zeros_like(output), d_last_cell  # the last output's gradient is the last of d_outputs
+        d_projected, d_output, d_cell = _scan_backward(
+            recurrent, d_last_state, d_outputs, (cells, previous_cells, gates, candidates)
         )
-        return d_driven, d_recurrent, d_h, d_c
+        units = recurrent.shape[0]
+        d_recurrent = ops.matmul(
+            ops.transpose(ops.reshape(previous_outputs, (-1, units))), ops.reshape(d_projected, (-1, 4 * units))
+        )
+        return d_projected, d_recurrent, d_output, d_cell
 
-    return (hs, cs[-1]), gradient
+    return (outputs, cells[-1]), gradient
+
+
+def _scan_backward(recurrent, d_last_state, d_outputs, activations):
+    # Backpropagation through time. Returns the gradients of the projected inputs and of the initial state.
+    transposed = ops.transpose(recurrent)
+
+    def backward_step(carry, time_step):
+        d_output, d_cell, _ = carry
+        d_upstream, cell, previous_cell, gates, candidate = time_step
+        input_gate, forget_gate, output_gate = ops.split(gates, 3, axis=-1)
+        squashed = ops.tanh(cell)
+        d_output = ops.cast(d_output + d_upstream, "float32")
+        d_cell = d_cell + d_output * output_gate * (1 - squashed * squashed)
+        d_gates = ops.concatenate([d_cell * candidate, d_cell * previous_cell, d_output * squashed], axis=-1)
+        d_gates = d_gates * (gates * (1 - gates))
+        d_candidate = d_cell * input_gate * (1 - candidate * candidate)
+        d_projected = ops.cast(ops.concatenate([d_gates, d_candidate], axis=-1), recurrent.dtype)
+        new = ops.matmul(d_projected, transposed), d_cell * forget_gate, d_projected
+        return new, new
+
+    carry = *d_last_state, ops.tile(ops.zeros_like(d_last_state[0]), (1, 4))
+    (d_output, d_cell, _), (_, _, d_projected) = ops.scan(backward_step, carry, (d_outputs, *activations), reverse=True)
+    return d_projected, d_output, d_cell

@@ -1,4 +1,4 @@
-"""The model file: saved with stable bytes, loaded safely."""
+"""Save models as files with reproducible bytes, and load them safely."""
 
 import io
 import json
@@ -14,32 +14,30 @@ from stages.utils.errors import InputError
 
 
 def save_model(network: BiLSTM, path: Path) -> None:
-    """Write `network` in Keras' own format, with the same bytes whenever its weights are the same.
+    """Write `network` in the Keras format; the same weights always give the same bytes.
 
-    Weights are rounded to float16, but for those of the last layers, to half the size of the file. Keras stamps its
-    archives with the date; here the archive is packed again without.
+    Weights are rounded to float16, which halves the file, except those of the logits layers, which stay float32.
+
+    Args:
+        network: It may go on training afterwards.
+        path: Ends in .keras; replaced atomically.
     """
-    # Another network, since this one may go on learning; without the number that Keras gives to a second of a name.
-    plain = BiLSTM(**network.get_config(), name="bilstm", dtype="float16")
-    plain.set_weights(network.get_weights())
-    kept = io.BytesIO()
+    # A copy, since the network may train in another precision, and since Keras numbers the names of later instances.
+    copy = BiLSTM(**network.get_config(), name="bilstm", dtype="float16")
+    copy.set_weights(network.get_weights())
     with tempfile.TemporaryDirectory() as folder:
-        stamped = Path(folder, "network.keras")
-        plain.save(stamped)
-        with zipfile.ZipFile(stamped) as old, zipfile.ZipFile(kept, "w", zipfile.ZIP_STORED) as new:
-            for name in sorted(old.namelist()):
-                content = old.read(name)
-                if name == "metadata.json":
-                    content = json.dumps({"keras_version": keras.version(), "date_saved": "not recorded"}).encode()
-                new.writestr(zipfile.ZipInfo(name), content)
+        archive = Path(folder, "network.keras")
+        copy.save(archive)
+        content = _without_dates(archive)
     with atomic_file(path) as part:
-        part.write_bytes(kept.getvalue())
+        part.write_bytes(content)
 
 
 def load_model(path: Path) -> BiLSTM:
-    """Read a network that `save` wrote; it calculates in float32. No code in the file is run.
+    """Read a network that save_model wrote; it computes in float32. No code in the file is run.
 
-    Raises InputError when there is none or it is of another make.
+    Raises:
+        InputError: There is no such file, or it is not a model of this version.
     """
     if not path.is_file():
         raise InputError(f"{path}: no trained model there; `dvc repro train` makes one, `dvc pull {path}` fetches one")
@@ -53,3 +51,15 @@ def load_model(path: Path) -> BiLSTM:
             f"{path}: a Keras model of another kind ({type(network).__name__}); train one with `dvc repro train`"
         )
     return network
+
+
+def _without_dates(archive: Path) -> bytes:
+    # Keras writes the date into the metadata, and zip the time of every member.
+    packed = io.BytesIO()
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as target:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name == "metadata.json":
+                content = json.dumps({"keras_version": keras.version(), "date_saved": "not recorded"}).encode()
+            target.writestr(zipfile.ZipInfo(name), content)
+    return packed.getvalue()

@@ -1,328 +1,144 @@
-"""The report of a run as one HTML page: what it is, how good it is, what it plays.
+"""The report of a run as one HTML page.
 
-The page needs no network and no server. Only sound and MIDI files lie beside it, in audio/ and samples/; all else is
-inside. This module computes what the page shows; page.html is its text and structure, page.css its look, and page.js
-moves the playheads.
+The page needs no network and no server. Sound and MIDI files lie next to it, in audio/ and samples/; everything else
+is inside. page.html is its text and structure, page.css its look, page.js moves the playheads.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from stages.report import figures
+from stages.report import figures, formatting, tables
+from stages.report.sample_card import CardRow, SampleCard, group_cards, make_row
+from stages.report.tables import TrainingSummary
+from stages.representation.grid_encoding import FIELDS
 
-REFERENCES = {
-    "Performance RNN, an LSTM on events": 7.94,
-    "Music Transformer": 7.42,
-}
-"""Nats per note on MAESTRO's test split, nearly: 1.969 and 1.840 nats per event (Huang et al., Music Transformer, ICLR
-2019) times the split's 4.033 events per note."""
+FOLDER = Path(__file__).parent
 
-SHADES = 6
-"""Steps of opacity that stand for velocity."""
-
-LEAD_IN = 2.0
-"""s heard before the place that a button goes to."""
-
-_DISTRIBUTIONS = {
+DISTRIBUTION_HEADINGS = {
     "pitch": "Pitch",
-    "step": "Step: from one onset to the next",
+    "step": "Step: time from one onset to the next",
     "duration": "Duration, pedal included",
-    "velocity": "Velocity: how hard the key is struck",
+    "velocity": "Velocity",
 }
 
-_GROUPS = {
-    "improvisation": ("From nothing", "Every note is the network's."),
-    "continuation": (
-        "Going on",
-        "The network hears the beginning of a piece that it does not know, marked as prompt, and plays on.",
-    ),
-    "filling": (
-        "Filling a gap",
-        "A stretch is taken out of a piece, and the network plays what could have been there. Beside it, what was.",
-    ),
+FILTERS = {
+    "count": formatting.format_count,
+    "fixed": formatting.format_fixed,
+    "fraction": formatting.format_fraction,
+    "duration": formatting.format_duration,
+    "words": formatting.format_words,
+    "setting": formatting.format_setting,
+    "css_percent": formatting.css_percent,
 }
-
-_HABITS = {  # of similarity.json: what a row is called, and whether its figures are shares
-    "repeated_notes": ("notes that repeat the one before", True),
-    "longest_repeat": ("most notes in a row on one key", False),
-    "repeated_phrases": ("phrases of eight notes heard before", True),
-    "struck_together": ("notes struck together with the one before", True),
-    "largest_instant": ("largest share of an excerpt's notes in one instant", True),
-    "velocity_spread": ("standard deviation of velocities", False),
-    "tempo_drift": ("change of pace from first half to second, in powers of two", False),
-    "copied_mean": ("notes in a row also found in training music, mean", False),
-    "copied_longest": ("notes in a row also found in training music, most", False),
-}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One piece to listen to; its files are samples/<name>.mid and audio/<name>.mp3 beside the page."""
-
-    name: str  # <kind>-<number>; an original has the number of its filling
-    kind: str  # improvisation, continuation, filling, or original: what stood where a filling is
-    title: str  # of the music it starts from, "" if from nothing
-    composer: str
-    seconds: float
-    regions: Sequence[Mapping]  # {"kind": "prompt" or "filled", "start": s, "end": s}
-    notes: pd.DataFrame  # note table with the column `generated`
-
-    @property
-    def number(self) -> str:
-        return self.name.rpartition("-")[2]
-
-    @property
-    def heading(self) -> str:
-        return "The original" if self.kind == "original" else f"{self.kind.capitalize()} {self.number}"
-
-    @property
-    def origin(self) -> str:
-        return ", ".join(part for part in (self.composer, self.title) if part)
-
-    @property
-    def caption(self) -> str:
-        """One line of text: Continuation 1 · Frédéric Chopin, Ballade No. 1."""
-        name = f"{self.kind.capitalize()} {self.number}"
-        return f"{name} · {self.origin}" if self.origin else name
-
-    @property
-    def audio(self) -> str:
-        return quote(f"audio/{self.name}.mp3")
-
-    @property
-    def midi(self) -> str:
-        return quote(f"samples/{self.name}.mid")
-
-    @property
-    def description(self) -> str:
-        """What its piano roll shows, in words."""
-        pitch = self.notes["pitch"]
-        reach = [figures.note_name(int(end)) for end in (pitch.min(), pitch.max())] if len(pitch) else []
-        between = f" from {' to '.join(reach)}" if reach else ""
-        marks = "".join(f"; {self.mark(mark)} from {mark['start']:.0f} to {mark['end']:.0f} s" for mark in self.regions)
-        return f"Piano roll: {len(pitch)} notes{between} in {self.seconds:.0f} s{marks}."
-
-    def mark(self, region: Mapping) -> str:
-        """What a region of its roll is called."""
-        return "original" if self.kind == "original" else region["kind"]
-
-    def lead_in(self, region: Mapping) -> float:
-        """From where, in s, to hear the place of interest: the end of a prompt, the beginning of a filling."""
-        return round(max(0.0, region["end" if region["kind"] == "prompt" else "start"] - LEAD_IN), 2)
-
-    def strokes(self, high: int) -> Iterator[dict]:
-        """Its notes for SVG, a path for each shade, made of strokes M<start> <row>h<length>, in 10 ms and semitones.
-
-        Row 0 is the pitch `high`. So a thousand notes are a few elements, and page.js reads them back from there.
-        """
-        x = (100 * self.notes["start"]).round().astype(int)
-        length = (100 * self.notes["sustained"]).round().clip(lower=2).astype(int)
-        row = high - self.notes["pitch"].astype(int)
-        shade = self.notes["velocity"].astype(int) * SHADES // 128
-        table = pd.DataFrame({"x": x, "row": row, "length": length})
-        for (generated, step), group in table.groupby([self.notes["generated"], shade]):
-            d = "".join(f"M{x} {row}h{length}" for x, row, length in group.itertuples(index=False))
-            yield {"generated": generated, "opacity": f"{0.28 + 0.72 * step / (SHADES - 1):.2f}", "d": d}
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The extent of a piano roll, shared by rolls that stand side by side."""
-
-    seconds: float
-    low: int  # MIDI numbers, both Cs
-    high: int
-
-    @classmethod
-    def of(cls, samples: Sequence[Sample]) -> "Scale":
-        """Large enough for all of `samples`."""
-        ends = [
-            end for sample in samples for end in (sample.seconds, *(sample.notes["start"] + sample.notes["sustained"]))
-        ]
-        low, high = figures.pitch_range([pitch for sample in samples for pitch in sample.notes["pitch"]])
-        return cls(round(max([1.0, *ends]), 2), low, high)
-
-    @property
-    def width(self) -> int:
-        return round(100 * self.seconds)
-
-    @property
-    def rows(self) -> int:
-        return self.high - self.low + 1
-
-    @property
-    def octaves(self) -> list[dict]:
-        return [
-            {"name": figures.note_name(pitch), "top": _percent(self.high - pitch + 0.5, self.rows)}
-            for pitch in range(self.low, self.high + 1, 12)
-        ]
-
-    @property
-    def lines(self) -> str:
-        """A line below every C."""
-        return "".join(f"M0 {self.high - pitch + 1}h{self.width}" for pitch in range(self.low, self.high + 1, 12))
-
-    @property
-    def times(self) -> range:
-        """Whole seconds to label, a dozen at most, none so near the end that its label would be cut off."""
-        every = next((step for step in (1, 2, 5, 10, 20, 30, 60) if self.seconds / step <= 12), 120)
-        return range(0, int(self.seconds - 0.4 * every) + 1, every)
+"""Filters of the template."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """All that the page shows. The mappings and tables are those of the files in reports/."""
+    """Everything that the page shows; the tables are the CSV files in reports/ of the same names."""
 
-    data_set: str  # its title
+    dataset_title: str
     sources: Sequence[str]  # where the data are from, licence, citation: paragraphs of plain text
-    comparable: bool  # whether REFERENCES are about this data set
-    settings: Mapping[str, object]
-    corpus: Mapping
-    training: Mapping
-    likelihood: Mapping
-    similarity: Mapping
+    show_published: bool  # whether published results are about this data set
+    settings: Mapping[str, Mapping[str, Any]]  # sections of params.yaml
+    splits: pd.DataFrame
     loss: pd.DataFrame
+    parameters: int  # of the network
+    nll: pd.DataFrame
+    overlap: pd.DataFrame
+    descriptors: pd.DataFrame
     distributions: pd.DataFrame
-    samples: Sequence[Sample]
-    notebook: Mapping | None = None  # what the notebook baseline played, as in benchmarks/results/notebook.json
+    cards: Sequence[SampleCard]
+    notebook: Mapping[str, Any] | None = None  # `played` of benchmarks/results/notebook.json
 
 
-def render(run: Run) -> str:
-    """The whole page."""
-    folder = Path(__file__).parent
+@dataclass(frozen=True)
+class Chart:
+    """A chart of the page, and what it shows in words."""
+
+    heading: str
+    drawing: Markup
+    description: str
+
+
+def render_page(run: Run) -> str:
+    """Return the whole page as HTML."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {
-        "count": _count,
-        "number": _number,
-        "percent": _percent,
-        "clock": _clock,
-        "words": _words,
-        "share": _share,
-    }
+    environment.filters |= FILTERS
+    training = tables.summarize_training(run.loss)
+    train_split = run.splits.set_index("split").to_dict("index")["train"]
+    nll = tables.nested_values(run.nll, "music", "note_field", "nll")
+    descriptors = tables.nested_values(run.descriptors, "descriptor", "source", "value")
     page = environment.get_template("page.html").render(
         run=run,
-        css=Markup((folder / "page.css").read_text(encoding="utf-8").strip()),
-        js=Markup((folder / "page.js").read_text(encoding="utf-8").strip()),
-        banner=_banner(run.samples),
-        passes=f"{run.training['notes_seen'] / max(run.corpus['train']['notes'], 1):.1f}",
-        ladder=_ladder(run),
-        parts=("total", *figures.FIELDS),
-        by_field=_by_field(run.likelihood),
-        loss=_loss(run),
-        distributions=_distributions(run.distributions),
-        habits=_habits(run.similarity),
-        groups=_groups(run.samples),
+        css=Markup((FOLDER / "page.css").read_text(encoding="utf-8").strip()),
+        js=Markup((FOLDER / "page.js").read_text(encoding="utf-8").strip()),
+        banner=_banner(run.cards),
+        training=training,
+        stopped_early=training.epochs < run.settings["train"]["epochs"],
+        train_split=train_split,
+        passes=f"{training.notes_seen / max(train_split['notes'], 1):.1f}",
+        nll_comparison=tables.nll_comparison(nll, run.show_published),
+        nll_fields=("total", *FIELDS),
+        nll_by_field=tables.nll_by_field(nll),
+        unshared_titles_nll=nll.get("test_unshared_titles", {}).get("total"),
+        loss_charts=_loss_charts(run.loss, training),
+        distribution_charts=_distribution_charts(run.distributions),
+        overlap=tables.overlap_rows(run.overlap),
+        descriptors=descriptors,
+        descriptor_rows=tables.descriptor_rows(descriptors),
+        groups=group_cards(run.cards),
     )
     return page + "\n"
 
 
-def _banner(samples: Sequence[Sample]) -> dict | None:
-    sample = next((sample for sample in samples if sample.kind != "original" and len(sample.notes)), None)
-    if sample is None:
-        return None
-    scale = Scale.of([sample])
-    return {"box": f"0 -4 {scale.width} {scale.rows + 8}", "strokes": sample.strokes(scale.high)}
+def _banner(cards: Sequence[SampleCard]) -> CardRow | None:
+    card = next((card for card in cards if card.kind != "original" and len(card.notes)), None)
+    return make_row([card]) if card else None
 
 
-def _ladder(run: Run) -> list[tuple[str, float, str]]:
-    if not run.likelihood["test"]:
-        return []
-    ladder = [("unigram, no context at all", run.likelihood["unigram"]["total"], "floor")]
-    ladder += [("this network", run.likelihood["test"]["total"], "ours")]
-    return ladder + [(name, value, "published") for name, value in REFERENCES.items() if run.comparable]
-
-
-def _by_field(likelihood: Mapping) -> dict[str, Mapping]:
-    rows = {"test": likelihood["test"], "validation": likelihood["validation"]}
-    for gap, values in likelihood["infill"].items():
-        notes = int(gap.removeprefix("gap_"))
-        rows[f"test, gap of {notes} note{'s' * (notes != 1)}"] = values
-    rows["test, unigram"] = likelihood["unigram"]
-    return {name: values for name, values in rows.items() if values}
-
-
-def _loss(run: Run) -> dict[str, str]:
-    first, last, best = run.loss["loss"].iloc[0], run.loss["loss"].iloc[-1], run.training["validation_loss"]["loss"]
-    alternative = f"Line chart: training loss from {first:.2f} to {last:.2f} nats per note in {len(run.loss)} epochs"
-    if best is not None:
-        alternative += f"; validation loss is best, {best:.2f}, after epoch {run.training['best_epoch']}"
-    panels = figures.loss_panels(run.loss, run.training["best_epoch"])
-    return {name: Markup(panel) for name, panel in panels.items()} | {"alternative": alternative + "."}
-
-
-def _distributions(table: pd.DataFrame) -> list[tuple[str, str, str]]:
-    panels = figures.distribution_panels(table)
+def _loss_charts(loss: pd.DataFrame, training: TrainingSummary) -> list[Chart]:
+    panels = figures.loss_panels(loss)
+    description = (
+        f"Line chart: training loss from {training.first_loss:.2f} to {training.last_loss:.2f} nats per note"
+        f" in {training.epochs} epochs"
+    )
+    if pd.notna(training.best_validation_loss):
+        description += f"; lowest validation loss {training.best_validation_loss:.2f} after epoch {training.best_epoch}"
     return [
-        (heading, Markup(panels[feature]), f"Histogram of {feature}: {_peaks(table, feature)}.")
-        for feature, heading in _DISTRIBUTIONS.items()
+        Chart("Loss", Markup(panels["total"]), f"{description}."),
+        Chart(
+            "Validation loss by field",
+            Markup(panels["fields"]),
+            "Line chart: validation loss of step, pitch, duration and velocity over training.",
+        ),
     ]
 
 
-def _peaks(table: pd.DataFrame, feature: str) -> str:
-    found = []
-    for source, name in {"generated": "generated", "test": "test music"}.items():
-        bins = table[(table["feature"] == feature) & (table["source"] == source)]
+def _distribution_charts(distributions: pd.DataFrame) -> list[Chart]:
+    panels = figures.distribution_panels(distributions)
+    return [
+        Chart(heading, Markup(panels[feature]), f"Histogram of {feature}: {_peaks(distributions, feature)}.")
+        for feature, heading in DISTRIBUTION_HEADINGS.items()
+    ]
+
+
+def _peaks(distributions: pd.DataFrame, feature: str) -> str:
+    peaks = []
+    for source, label in {"generated": "generated music", "test": "test music"}.items():
+        bins = distributions[(distributions["feature"] == feature) & (distributions["source"] == source)]
         if len(bins):
             peak = bins.loc[bins["share"].idxmax()]
-            found.append(f"{name} has most, {100 * peak['share']:.0f} %, between {peak['low']:g} and {peak['high']:g}")
-    return "; ".join(found) or "no notes"
-
-
-def _habits(similarity: Mapping) -> list[tuple[str, str, str]]:
-    habits = similarity["habits"] | {f"copied_{name}": values for name, values in similarity["copied_notes"].items()}
-    rows = []
-    for name, values in habits.items():
-        label, share = _HABITS.get(name, (_words(name), False))
-        shown = _share if share else _digits
-        rows.append((label, shown(values["generated"]), shown(values["test"])))
-    return rows
-
-
-def _groups(samples: Sequence[Sample]) -> list[dict]:
-    originals = {sample.number: sample for sample in samples if sample.kind == "original"}
-    groups = []
-    for kind, (heading, explanation) in _GROUPS.items():
-        cards = [[sample] for sample in samples if sample.kind == kind]
-        if kind == "filling":
-            cards = [[sample, *filter(None, [originals.get(sample.number)])] for [sample] in cards]
-        if cards:
-            members = [(card, Scale.of(card)) for card in cards]
-            groups.append({"heading": heading, "explanation": explanation, "members": members})
-    return groups
-
-
-def _count(number: int) -> str:
-    """A count as people read it: 2.27 million, 12,345."""
-    return f"{number / 1e6:.3g} million" if number >= 1e6 else f"{number:,}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"  # noqa: RUF001
-
-
-def _digits(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"  # noqa: RUF001
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.3g}\u00a0%"  # noqa: RUF001
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.2f}%"
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+            percent = 100 * peak["share"]
+            peaks.append(
+                f"{label} peaks between {peak['low']:g} and {peak['high']:g} with {percent:.0f} % of the notes"
+            )
+    return "; ".join(peaks) or "no notes"

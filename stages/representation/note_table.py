@@ -1,54 +1,62 @@
-"""The note table: what a performance is to every other module, and how it is kept in parquet.
+"""The note table: the form in which modules and stages hand each other performances, in memory and in parquet files.
 
-One row a note, sorted by piece, start, pitch; no two rows share all three.
+A row is a note. Rows are sorted by piece, start, pitch, and no two rows have all three the same.
 
-| column      | type    | meaning                                                                                     |
-|-------------|---------|---------------------------------------------------------------------------------------------|
-| `piece`     | int32   | row of the pieces table                                                                     |
-| `start`     | float64 | s from the file's beginning, >= 0                                                           |
-| `step`      | float32 | s since the previous note's start, 0 for a piece's first note                               |
-| `duration`  | float32 | s from key down to key up, > 0                                                              |
-| `sustained` | float32 | s from key down to when the string is damped: lengthened by the pedal, ended by the next    |
-|             |         | onset of the same pitch, > 0                                                                |
-| `pitch`     | uint8   | MIDI note number, 0 to 127                                                                  |
-| `velocity`  | uint8   | 1 to 127                                                                                    |
+| column              | type    | meaning                                                                              |
+|---------------------|---------|--------------------------------------------------------------------------------------|
+| `piece`             | int32   | row of the pieces table                                                              |
+| `start`             | float64 | onset, s from the beginning of the file, >= 0                                        |
+| `step`              | float32 | s since the onset of the previous note, 0 for a piece's first note                   |
+| `key_duration`      | float32 | s from key down to key up, > 0                                                       |
+| `sounding_duration` | float32 | s from key down to the end of the sound, > 0: the pedal prolongs it, the next onset  |
+|                     |         | of the same pitch ends it                                                            |
+| `pitch`             | uint8   | MIDI note number, 0 to 127                                                           |
+| `velocity`          | uint8   | MIDI velocity, 1 to 127                                                              |
 
-Beside it stands the pieces table, one row a piece of every split, in the order of `piece` = 0, 1, 2, ...
+The pieces table describes the pieces of all splits, one a row, in the order of `piece` = 0, 1, 2, ...
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from stages.utils.atomic import atomic_file
-from stages.utils.errors import InputError
+from stages.representation.parquet_io import (
+    ROW_GROUP_SIZE,
+    VERSION_KEY,
+    parquet_writer,
+    read_table,
+    to_arrow,
+    write_table,
+)
 
 if TYPE_CHECKING:
-    import pandas as pd  # half a second, which importing this module need not cost
+    import pandas as pd  # imported in functions only: it takes a third of a second, and extract does without
 
 Columns = Mapping[str, np.ndarray]
 """Columns of a note table by name, all of one length."""
 
-SCHEMA_VERSION = 1
-"""Version of this contract. It stands in each file's metadata; a file with another one is refused."""
+SCHEMA_VERSION = 2
+"""Version of the two schemas, in the metadata of each file. A file with another version is refused."""
+
+_METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
 
 NOTE_SCHEMA = pa.schema(
     [
         ("piece", pa.int32()),
         ("start", pa.float64()),
         ("step", pa.float32()),
-        ("duration", pa.float32()),
-        ("sustained", pa.float32()),
+        ("key_duration", pa.float32()),
+        ("sounding_duration", pa.float32()),
         ("pitch", pa.uint8()),
         ("velocity", pa.uint8()),
-    ]
+    ],
+    _METADATA,
 )
 
 PIECE_SCHEMA = pa.schema(
@@ -60,55 +68,70 @@ PIECE_SCHEMA = pa.schema(
         ("year", pa.int16()),  # 0 where unknown
         ("file", pa.string()),  # relative to the raw folder, with forward slashes
         ("notes", pa.int32()),
-        ("seconds", pa.float64()),  # from the file's beginning until the last note is damped
-    ]
+        ("seconds", pa.float64()),  # from the beginning of the file to the end of the last sound
+    ],
+    _METADATA,
 )
 
-ROW_GROUP_SIZE = 1 << 18
-"""Rows after which a parquet file begins a new row group: enough to compress well, few enough to stream."""
 
+def sort_notes(notes: pd.DataFrame) -> pd.DataFrame:
+    """Return notes sorted by piece (where there is such a column), start and pitch, with the `step` column set.
 
-def sort_notes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Sort notes by piece (where there is such a column), start, pitch, and fill in the `step` column.
-
-    The index is renumbered; other columns are kept as they are.
+    The index is renumbered; other columns are kept.
     """
-    by_piece = "piece" in frame.columns
-    keys = [frame["pitch"], frame["start"], *([frame["piece"]] if by_piece else [])]
-    frame = frame.take(np.lexsort([key.to_numpy() for key in keys])).reset_index(drop=True)
-    piece = frame["piece"].to_numpy() if by_piece else np.zeros(len(frame), np.int32)
-    frame["step"] = steps_between(piece, frame["start"].to_numpy())
-    return frame
+    has_piece = "piece" in notes.columns
+    keys = [notes["pitch"], notes["start"], *([notes["piece"]] if has_piece else [])]
+    notes = notes.take(np.lexsort([key.to_numpy() for key in keys])).reset_index(drop=True)
+    piece = notes["piece"].to_numpy() if has_piece else np.zeros(len(notes), np.int32)
+    notes["step"] = steps_between(piece, notes["start"].to_numpy())
+    return notes
 
 
 def steps_between(piece: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Seconds from the previous note's start to each note's, float32 `[notes]`, 0 where a piece begins.
+    """Return the time from the previous onset to each note's onset.
 
-    `piece` and `start` are those of a sorted note table; the differences are taken in float64.
+    Args:
+        piece: the piece of each note, ascending, shape (notes,).
+        start: the onset of each note in seconds, float64, ascending within a piece, shape (notes,).
+
+    Returns:
+        Seconds, float32, shape (notes,); 0 for the first note of a piece. The differences are taken in float64.
     """
     step = np.zeros(len(start), np.float32)
     step[1:] = np.where(piece[1:] == piece[:-1], np.diff(start), 0)
     return step
 
 
-def write_notes(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a note table. Columns beyond the contract's are kept, after them.
+def write_notes(path: str | Path, notes: pd.DataFrame) -> None:
+    """Write a note table. The bytes depend only on the rows and the version of pyarrow.
 
-    The bytes depend on the rows and the version of pyarrow alone. Raises ValueError if the rows break the contract.
+    Args:
+        path: the file; its folder is made if need be.
+        notes: the note table. Other columns are kept and come last.
+
+    Raises:
+        ValueError: a row is not valid or not in order.
     """
-    _check(frame)
-    table = _to_arrow(frame, NOTE_SCHEMA)
-    with _parquet(Path(path), table.schema) as file:
-        file.write_table(table, ROW_GROUP_SIZE)
+    _check_notes(notes)
+    table = to_arrow(notes, NOTE_SCHEMA)
+    write_table(Path(path), table, **_column_encodings(table.schema))
 
 
 @contextmanager
 def notes_writer(path: str | Path) -> Iterator[Callable[[int, Columns], None]]:
     """Write a note table piece by piece, with no more than a row group of it in memory.
 
-    Yields a function `append(piece, columns)` for the pieces in ascending order; `columns` are a piece's notes, all
-    columns but `piece`. Row groups end with a piece. It, or leaving the block, raises ValueError if notes break the
-    contract. The file appears as the block is left, and not at all if an exception leaves it.
+    Each row group ends with a piece. The file appears when the block ends, and not at all after an error.
+
+    Args:
+        path: the file; its folder is made if need be.
+
+    Yields:
+        A function `append(piece, columns)`, to call for the pieces in ascending order. `columns` are the notes of the
+        piece, all columns of the note table but `piece`.
+
+    Raises:
+        ValueError: a row is not valid or not in order; raised by `append` or at the end of the block.
     """
     pieces: list[int] = []
     parts: list[Columns] = []
@@ -119,8 +142,8 @@ def notes_writer(path: str | Path) -> Iterator[Callable[[int, Columns], None]]:
         columns |= {
             name: np.concatenate([part[name] for part in parts]) for name in NOTE_SCHEMA.names if name != "piece"
         }
-        _check(columns)
-        file.write_table(_to_arrow(columns, NOTE_SCHEMA))
+        _check_notes(columns)
+        writer.write_table(to_arrow(columns, NOTE_SCHEMA))
         pieces.clear()
         parts.clear()
 
@@ -130,116 +153,72 @@ def notes_writer(path: str | Path) -> Iterator[Callable[[int, Columns], None]]:
         if sum(len(part["start"]) for part in parts) >= ROW_GROUP_SIZE:
             flush()
 
-    with _parquet(Path(path), _contract(NOTE_SCHEMA)) as file:
+    with parquet_writer(Path(path), NOTE_SCHEMA, **_column_encodings(NOTE_SCHEMA)) as writer:
         yield append
         if parts:
             flush()
 
 
 def read_notes(path: str | Path) -> pd.DataFrame:
-    """Read a note table with the columns and types above, and any further columns the file has.
+    """Read a note table: the columns of NOTE_SCHEMA, and any others of the file.
 
-    Raises InputError if the file is missing, is no parquet, or was written to another version of the contract.
+    Raises:
+        InputError: see `parquet_io.read_table`.
     """
-    return _read(Path(path), NOTE_SCHEMA)
+    return read_table(Path(path), NOTE_SCHEMA).to_pandas()
 
 
-def write_pieces(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a pieces table. Raises ValueError unless its column `piece` counts 0, 1, 2, ..."""
-    if not np.array_equal(frame["piece"], np.arange(len(frame["piece"]))):
+def write_pieces(path: str | Path, pieces: pd.DataFrame | Mapping[str, Sequence[Any]]) -> None:
+    """Write a pieces table.
+
+    Args:
+        path: the file; its folder is made if need be.
+        pieces: the columns of PIECE_SCHEMA by name.
+
+    Raises:
+        ValueError: the column `piece` is not 0, 1, 2, ..., or values do not fit the schema.
+    """
+    if not np.array_equal(pieces["piece"], np.arange(len(pieces["piece"]))):
         raise ValueError("pieces: column piece must count 0, 1, 2, ...")
-    table = _to_arrow(frame, PIECE_SCHEMA)
-    with _parquet(Path(path), table.schema) as file:
-        file.write_table(table, ROW_GROUP_SIZE)
+    table = to_arrow(pieces, PIECE_SCHEMA)
+    write_table(Path(path), table, **_column_encodings(table.schema))
 
 
 def read_pieces(path: str | Path) -> pd.DataFrame:
-    """Read a pieces table. Raises InputError as `read_notes` does."""
-    return _read(Path(path), PIECE_SCHEMA)
+    """Read a pieces table.
+
+    Raises:
+        InputError: see `parquet_io.read_table`.
+    """
+    return read_table(Path(path), PIECE_SCHEMA).to_pandas()
 
 
-def _check(columns: Columns | pd.DataFrame) -> None:
-    """Raise ValueError, naming the first offending row, unless the rows obey the contract."""
+def _check_notes(columns: Columns | pd.DataFrame) -> None:
+    """Raise ValueError, which names the first such row, if a row is not valid or not in order."""
     table = {name: np.asarray(columns[name]) for name in NOTE_SCHEMA.names}
-    piece, start, step, duration, sustained, pitch, velocity = table.values()
-    later = (start[1:] > start[:-1]) | (start[1:] == start[:-1]) & (pitch[1:] > pitch[:-1])
-    later = (piece[1:] > piece[:-1]) | (piece[1:] == piece[:-1]) & later
-    rules = {
+    piece, start, step, key_duration, sounding_duration, pitch, velocity = table.values()
+    in_order = (start[1:] > start[:-1]) | (start[1:] == start[:-1]) & (pitch[1:] > pitch[:-1])
+    in_order = (piece[1:] > piece[:-1]) | (piece[1:] == piece[:-1]) & in_order
+    checks = {
         "start is negative or not finite": (start >= 0) & (start < np.inf),
-        "duration is not positive and finite": (duration > 0) & (duration < np.inf),
-        "sustained is not positive and finite": (sustained > 0) & (sustained < np.inf),
+        "key_duration is not positive and finite": (key_duration > 0) & (key_duration < np.inf),
+        "sounding_duration is not positive and finite": (sounding_duration > 0) & (sounding_duration < np.inf),
         "pitch is not 0 to 127": (pitch >= 0) & (pitch <= 127),
         "velocity is not 1 to 127": (velocity >= 1) & (velocity <= 127),
-        "does not come after the row before by piece, start, pitch": np.append(True, later)[: len(start)],
+        "does not follow the previous row by piece, start, pitch": np.append(True, in_order)[: len(start)],
         "step is not the difference of starts": step.astype(np.float32) == steps_between(piece, start),
     }
-    for rule, kept in rules.items():
-        if not kept.all():
-            row = int(kept.argmin())
-            raise ValueError(f"note table, row {row}: {rule}: { {name: table[name][row].item() for name in table} }")
+    for problem, passed in checks.items():
+        if not passed.all():
+            row = int(passed.argmin())
+            values = {name: column[row].item() for name, column in table.items()}
+            raise ValueError(f"note table, row {row}: {problem}: {values}")
 
 
-def _contract(fields: Iterable[pa.Field]) -> pa.Schema:
-    return pa.schema(list(fields), {b"contract": str(SCHEMA_VERSION).encode()})
-
-
-def _to_arrow(columns: Columns | pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    missing = [name for name in schema.names if name not in columns]
-    if missing:
-        raise ValueError(f"no column {', '.join(missing)}")
-    arrays = {field: _array(np.asarray(columns[field.name]), field) for field in schema}
-    for name in columns:
-        if name not in schema.names:
-            array = pa.array(columns[name])
-            arrays[pa.field(name, array.type)] = array
-    # Not Table.from_pandas: it would put the version of pandas into the file.
-    return pa.table(list(arrays.values()), _contract(arrays))
-
-
-def _array(values: np.ndarray, field: pa.Field) -> pa.Array:
-    # As pa.array, which would import pandas, for a third of a second, to see whether the values are of its kind.
-    if field.type == pa.string():
-        texts = [text.encode() for text in values]
-        ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
-        return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
-    typed = np.ascontiguousarray(values, field.type.to_pandas_dtype())
-    # float64 seconds are rounded where the contract says float32; nothing else may lose digits or overflow.
-    if field.type != pa.float32() and not np.array_equal(typed, values):
-        raise ValueError(f"column {field.name}: has values that are not of type {field.type}")
-    return pa.Array.from_buffers(field.type, len(typed), [None, pa.py_buffer(typed)])
-
-
-@contextmanager
-def _parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A file that takes its name once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Starts hardly repeat: their bytes compress better side by side than through a dictionary.
-    dictionary = [name for name in schema.names if name != "start"]
-    side_by_side = [name for name in schema.names if name == "start"]
-    with (
-        atomic_file(path) as part,
-        pq.ParquetWriter(
-            part, schema, compression="zstd", use_dictionary=dictionary, use_byte_stream_split=side_by_side
-        ) as file,
-    ):
-        yield file
-
-
-def _read(path: Path, schema: pa.Schema) -> pd.DataFrame:
-    try:
-        with pq.ParquetFile(path) as file:
-            found = file.schema_arrow
-            version = (found.metadata or {}).get(b"contract", b"none").decode(errors="replace")
-            if version != str(SCHEMA_VERSION):
-                raise InputError(
-                    f"{path}: version {version} of the note table, expected {SCHEMA_VERSION}; run `dvc repro`"
-                )
-            for field in schema:
-                if field.name not in found.names or found.field(field.name).type != field.type:
-                    raise InputError(f"{path}: no column {field.name} of type {field.type}; run `dvc repro`")
-            return file.read().to_pandas()
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; `dvc repro` makes it, `dvc pull` fetches it") from None
-    except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not a readable parquet file ({reason}); delete it, run `dvc repro`") from None
+def _column_encodings(schema: pa.Schema) -> dict[str, Any]:
+    # Starts hardly ever repeat. Split into streams of first bytes, second bytes, ... they compress better than through
+    # a dictionary.
+    return {
+        "use_dictionary": [name for name in schema.names if name != "start"],
+        "use_byte_stream_split": [name for name in schema.names if name == "start"],
+    }

@@ -1,4 +1,4 @@
-"""Augmentation of training pieces."""
+"""Augmentation of training pieces by transposition."""
 
 import numpy as np
 
@@ -6,14 +6,31 @@ from stages.representation.grid_encoding import NUM_KEYS, PITCH
 
 
 def transpose(fields: np.ndarray, semitones: int) -> np.ndarray:
-    """`fields` moved up by `semitones`, which must leave every note on the keyboard (see `transpositions`)."""
-    moved = fields.copy()
-    moved[:, PITCH] += semitones
-    return moved
+    """Move every note of a piece up or down.
+
+    Args:
+        fields: int32, shape (notes, 4); see `grid_encoding`.
+        semitones: added to every key; must leave all notes on the keyboard (see `transposition_range`).
+
+    Returns:
+        A copy of `fields`, transposed.
+    """
+    transposed = fields.copy()
+    transposed[:, PITCH] += semitones
+    return transposed
 
 
-def transposition_range(fields: np.ndarray, most: int) -> tuple[int, int]:
-    """The lowest and highest transposition of at most `most` semitones that keep every note on the keyboard."""
+def transposition_range(fields: np.ndarray, max_semitones: int) -> tuple[int, int]:
+    """Return the lowest and highest transposition that keep every note on the keyboard.
+
+    Args:
+        fields: int32, shape (notes, 4); see `grid_encoding`.
+        max_semitones: no transposition goes further, up or down; at least 0.
+
+    Returns:
+        Two numbers of semitones, from -max_semitones to 0 and from 0 to max_semitones; 0 and 0 if there are no notes.
+    """
     if not len(fields):
         return 0, 0
-    return max(-most, -int(fields[:, PITCH].min())), min(most, NUM_KEYS - 1 - int(fields[:, PITCH].max()))
+    lowest_key, highest_key = int(fields[:, PITCH].min()), int(fields[:, PITCH].max())
+    return max(-max_semitones, -lowest_key), min(max_semitones, NUM_KEYS - 1 - highest_key)

@@ -1,80 +1,123 @@
-"""Checkpoints: a training run's state on disk."""
+"""Checkpoints: the state of a training run on disk."""
 
+import hashlib
 import json
-import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from stages.training.losses import LossSums
+from stages.training.progress_bar import print_line
 from stages.utils.atomic import atomic_file
-
-# What a batch comes to: nats of all notes foretold from the past, and how many; the same of those filled in.
-SUMS = ("continuing_nats", "continuing_notes", "infilling_nats", "infilling_notes")
-
-
-def tell(line: str) -> None:
-    # On stderr, which keeps nothing back, above the progress bar if there is one.
-    tqdm.write(line, file=sys.stderr)
 
 
 @dataclass
 class TrainingState:
-    """Where training stands after an update.
+    """Where training stands after an update; everything but weights.
 
-    sums: of the current epoch so far, in the order of SUMS; history: a dict for each epoch that has ended, with the
-    columns of reports/loss.csv.
+    Attributes:
+        update: optimizer updates so far.
+        notes_seen: notes trained on in the epochs that have ended.
+        epoch_sums: of the current epoch so far.
+        best_epoch: number of the best epoch, counted from 1; 0 before the first has ended.
+        best_loss: its validation loss in nats per note, or its training loss if there is no validation music.
+        history: the row of reports/loss.csv of each epoch that has ended, by column.
     """
 
-    step: int = 0
-    notes: int = 0
-    sums: list[float] = field(default_factory=lambda: [0.0] * len(SUMS))
+    update: int = 0
+    notes_seen: int = 0
+    epoch_sums: LossSums = field(default_factory=LossSums)
     best_epoch: int = 0
     best_loss: float = float("inf")
     history: list[dict[str, float]] = field(default_factory=list)
 
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "TrainingState":
+        """Make the state that `dataclasses.asdict` turned into `content`."""
+        return cls(**content | {"epoch_sums": LossSums(**content["epoch_sums"])})
+
+
+@dataclass(frozen=True)
+class SavedTraining:
+    """What a checkpoint holds.
+
+    Attributes:
+        state: where training stood.
+        variables: every variable that one update hands on to the next.
+        best_weights: the network's weights after its best epoch.
+    """
+
+    state: TrainingState
+    variables: list[np.ndarray]
+    best_weights: list[np.ndarray]
+
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training run's state on disk, so that an interrupted run can go on.
+    """The file from which an interrupted training is resumed.
 
-    path: one .npz file, replaced as a whole; fingerprint: of everything that decides how training goes. A file with
-    another fingerprint, or a torn one, is thrown away.
+    Attributes:
+        path: one .npz file, always replaced as a whole.
+        fingerprint: of all that training depends on (see `fingerprint`); a file with another one is ignored.
     """
 
     path: Path
     fingerprint: str
 
-    def write(self, progress: TrainingState, current: list[np.ndarray], best: list[np.ndarray]) -> None:
+    def write(self, saved: SavedTraining) -> None:
         """Save where training stands."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        about = json.dumps({"fingerprint": self.fingerprint, "progress": asdict(progress)})
-        arrays = {f"current_{i:03}": array for i, array in enumerate(current)}
-        arrays |= {f"best_{i:03}": array for i, array in enumerate(best)}
+        header = json.dumps({"fingerprint": self.fingerprint, "state": asdict(saved.state)})
+        arrays: dict[str, Any] = {"header": np.array(header)}
+        arrays |= {f"variable_{number:03}": array for number, array in enumerate(saved.variables)}
+        arrays |= {f"best_{number:03}": array for number, array in enumerate(saved.best_weights)}
         with atomic_file(self.path) as part, part.open("wb") as file:
-            np.savez(file, about=np.array(about), **arrays)
+            np.savez(file, **arrays)
 
-    def read(self) -> tuple[TrainingState, list[np.ndarray], list[np.ndarray]] | None:
-        """What `write` saved, or None if there is nothing that fits."""
+    def read(self) -> SavedTraining | None:
+        """Return what `write` saved, or None if there is no file, or one that is damaged or has another fingerprint."""
         if not self.path.is_file():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as saved:
-                about = json.loads(str(saved["about"]))
-                names = sorted(saved.files)
-                current = [saved[name] for name in names if name.startswith("current_")]
-                best = [saved[name] for name in names if name.startswith("best_")]
-        except Exception as error:  # whatever a torn file makes numpy and zipfile raise
-            tell(f"the checkpoint in {self.path} is damaged ({error}); training starts anew")
+            header, arrays = self._read_file()
+        except Exception as error:  # whatever a torn file makes numpy, zipfile and json raise
+            print_line(f"the checkpoint in {self.path} is damaged ({error}); training starts from the beginning")
             return None
-        if about["fingerprint"] != self.fingerprint:
-            tell(f"the checkpoint in {self.path} is of other settings, data or code; training starts anew")
+        if header["fingerprint"] != self.fingerprint:
+            print_line(
+                f"the checkpoint in {self.path} was made with other settings, data or code;"
+                " training starts from the beginning"
+            )
             return None
-        progress = TrainingState(**about["progress"])
-        tell(f"going on from the checkpoint after update {progress.step}, in epoch {len(progress.history) + 1}")
-        return progress, current, best
+        state = TrainingState.from_dict(header["state"])
+        print_line(f"resuming from the checkpoint after update {state.update}, in epoch {len(state.history) + 1}")
+        return SavedTraining(state, _numbered(arrays, "variable_"), _numbered(arrays, "best_"))
 
     def discard(self) -> None:
-        """Remove the file; training has ended."""
+        """Remove the file, once training has ended."""
         self.path.unlink(missing_ok=True)
+
+    def _read_file(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        with np.load(self.path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return json.loads(str(arrays.pop("header"))), arrays
+
+
+def fingerprint(settings: str, files: Iterable[Path]) -> str:
+    """Return a digest of all that a checkpoint and the run that resumes from it must have in common.
+
+    Args:
+        settings: the settings of the run, as text.
+        files: data and code that training depends on, in an order that is always the same.
+    """
+    digest = hashlib.sha256(settings.encode())
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _numbered(arrays: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:
+    return [arrays[name] for name in sorted(arrays) if name.startswith(prefix)]

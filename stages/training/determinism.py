@@ -1,4 +1,4 @@
-"""The same numbers every time: what must be set before a network is made, and what it was made on."""
+"""Reproducible training: what must be set before a network is made, and on what it was made."""
 
 import platform
 import re
@@ -13,7 +13,11 @@ _CPU_FEATURES = ("fma", "avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "
 
 
 def make_reproducible(seed: int) -> None:
-    """Seed every generator and keep the backend to operations whose results do not depend on thread timing."""
+    """Seed every random generator, and use only operations whose results do not depend on thread timing.
+
+    Args:
+        seed: 0 to 2**32 - 1.
+    """
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -22,10 +26,11 @@ def make_reproducible(seed: int) -> None:
 
 
 def single_thread_ops() -> None:
-    """Run every operation on one thread, and as many of them at once as there are cores.
+    """Run every operation on one thread, and as many operations in parallel as there are cores.
 
-    For what is split into parts that do not wait for each other, as fitting.Learner is: two threads on one small
-    operation spend most of their time on meeting. To be called before the backend does anything.
+    Two threads on one small operation spend most of their time waiting for each other. It is faster to compute parts
+    that do not depend on each other in parallel, as `TrainingModel` does. Must be called before the backend computes
+    anything.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -34,13 +39,13 @@ def single_thread_ops() -> None:
 
 
 def describe_environment() -> dict[str, str | list[str]]:
-    """What results may depend on beside inputs, settings and code: versions and the kind of processor."""
+    """Return what results may depend on besides data, settings and code: versions and the kind of processor."""
     try:
-        described = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:  # another system than Linux
-        described = ""
-    model = re.search(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)
-    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", described, re.MULTILINE)
+        cpu_info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # not Linux
+        cpu_info = ""
+    processor = re.search(r"^model name\s*:\s*(.+)$", cpu_info, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", cpu_info, re.MULTILINE)
     backend = keras.backend.backend()
     return {
         "python": platform.python_version(),
@@ -48,6 +53,6 @@ def describe_environment() -> dict[str, str | list[str]]:
         "backend": f"{backend} {import_module(backend).__version__}",
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": model[1] if model else platform.processor(),
+        "processor": processor[1] if processor else platform.processor(),
         "features": [name for name in _CPU_FEATURES if flags and name in flags[1].split()],
     }

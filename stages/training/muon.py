@@ -5,26 +5,39 @@ from keras import ops
 
 
 class Muon(keras.optimizers.Muon):
-    """Keras' Muon (Jordan et al., 2024; scaled as in Liu et al., 2025), fitted to this network.
+    """Muon (Jordan et al., 2024; scaled as by Liu et al., 2025) with changes for this network.
 
-    The four gates of an LSTM, which stand side by side in one matrix, are orthogonalised one by one, since each is a
-    map of its own; and in bfloat16, as the method's authors do: the iteration forgives the rounding. Muon is for what
-    maps one hidden layer to another; what reads features, which are mostly ones among noughts, and what gives logits
-    learns by Adam, at the same rate. All weights decay by the share `weight_decay` times the rate.
+    Muon updates the kernels that map one hidden layer to another. The kernels that read features, which are mostly
+    one-hot, and those that make logits are updated by Adam, with the same learning rate. All weights decay.
+
+    The four gates of an LSTM are parallel maps in one matrix, so each is orthogonalised by itself. That is done in
+    bfloat16, as the authors of Muon do: rounding errors do not add up in the iteration.
     """
 
     def __init__(self, learning_rate, weight_decay: float = 0.0, **kwargs) -> None:
+        """Make the optimizer.
+
+        Args:
+            learning_rate: a number or a Keras schedule.
+            weight_decay: fraction of the learning rate by which an update shrinks every weight, 0 to 1.
+            **kwargs: for `keras.optimizers.Muon`.
+        """
         super().__init__(
             learning_rate,
             exclude_layers=[r"^(?!.*(recurrent_kernel|from_past/kernel|from_future/kernel|to_heads/kernel))"],
-            adam_beta_2=0.95,  # the default of 0.999 forgets a spike too slowly at this rate
+            adam_beta_2=0.95,  # the default of 0.999 forgets a spike too slowly at this learning rate
             weight_decay=weight_decay,
             adam_weight_decay=weight_decay,
             **kwargs,
         )
 
     def zeropower_via_newtonschulz5(self, x, steps: int):
-        """The nearest matrix with all singular values about one; gate by gate where four stand side by side."""
+        """Return about the nearest matrix whose singular values are all one; gate by gate for an LSTM's kernel.
+
+        Args:
+            x: shape (height, width); an LSTM's recurrent kernel if width = 4 * height.
+            steps: iterations of Newton and Schulz.
+        """
         height, width = x.shape
         if width != 4 * height:
             return ops.cast(super().zeropower_via_newtonschulz5(ops.cast(x, "bfloat16"), steps), x.dtype)

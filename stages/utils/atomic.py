@@ -1,4 +1,4 @@
-"""Files and folders that are there as a whole or not at all."""
+"""Files and folders that appear as a whole or not at all."""
 
 import os
 import shutil
@@ -9,12 +9,12 @@ from pathlib import Path
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Another path to write to, which takes the place of `path` at the end; after an error `path` is as before.
+    """Yield a temporary path to write to, which replaces `path` at the end; after an error `path` is as before.
 
-    What killed processes left of earlier attempts goes too.
+    Temporary files of processes that were killed are removed as well.
     """
-    for left in stale_temp_files(path):
-        left.unlink(missing_ok=True)
+    for stale in stale_temp_files(path):
+        stale.unlink(missing_ok=True)
     part = temp_path(path)
     try:
         yield part
@@ -23,26 +23,49 @@ def atomic_file(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def temp_path(path: Path) -> Path:
-    """Where this process puts together what is to become `path`.
+@contextmanager
+def atomic_directory(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill, which replaces `folder` at the end; after an error `folder` is as before.
 
-    The name is the process's own: another, whose parent was killed, may be at the same path a last time.
+    Temporary folders of processes that were killed are removed as well.
+    """
+    hidden = folder.with_name(f".{folder.name}")
+    for stale in stale_temp_files(hidden):
+        shutil.rmtree(stale)
+    work = temp_path(hidden)
+    new, old = work / "new", work / "old"
+    new.mkdir(parents=True)
+    try:
+        yield new
+        if folder.exists():
+            folder.replace(old)
+        new.replace(folder)
+    finally:
+        if not folder.exists() and old.exists():
+            old.replace(folder)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def temp_path(path: Path) -> Path:
+    """Return where this process writes what is to become `path`: beside it, with the process's number in the name.
+
+    Another process, whose parent was killed, may be writing the same output a last time.
     """
     return path.with_name(f"{path.name}.{os.getpid()}.part")
 
 
 def stale_temp_files(path: Path) -> list[Path]:
-    """What processes that no longer run left where they put together what was to become `path`."""
-    numbers = {left: left.name[len(path.name) + 1 : -len(".part")] for left in path.parent.glob("*.part")}
+    """Return the temporary paths for `path` (see `temp_path`) of processes that no longer run."""
+    numbers = {part: part.name[len(path.name) + 1 : -len(".part")] for part in path.parent.glob("*.part")}
     return [
-        left
-        for left, number in numbers.items()
-        if left.name == f"{path.name}.{number}.part" and number.isdecimal() and not _runs_elsewhere(int(number))
+        part
+        for part, number in numbers.items()
+        if part.name == f"{path.name}.{number}.part" and number.isdecimal() and not _runs_elsewhere(int(number))
     ]
 
 
 def _runs_elsewhere(process: int) -> bool:
-    if process == os.getpid():  # an earlier one had the same number
+    if process == os.getpid():  # an earlier process had the same number
         return False
     try:
         os.kill(process, 0)
@@ -51,26 +74,3 @@ def _runs_elsewhere(process: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-@contextmanager
-def atomic_directory(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill, which takes the place of `folder` at the end; after an error `folder` is as before.
-
-    What killed processes left of earlier attempts goes too.
-    """
-    hidden = folder.with_name(f".{folder.name}")
-    for left in stale_temp_files(hidden):
-        shutil.rmtree(left)
-    work = temp_path(hidden)
-    new = work / "new"
-    new.mkdir(parents=True)
-    try:
-        yield new
-        if folder.exists():
-            folder.replace(work / "old")
-        new.replace(folder)
-    finally:
-        if not folder.exists() and (work / "old").exists():
-            (work / "old").replace(folder)
-        shutil.rmtree(work, ignore_errors=True)

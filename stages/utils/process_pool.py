@@ -1,35 +1,30 @@
-"""Processes that work for this one, and end with it."""
+"""A pool of worker processes that ends with the process that started it."""
 
 import faulthandler
 import os
 import signal
-import threading
-import time
 
 import loky
 
+from stages.utils.watchdog import when_gone
+
 
 def cpu_count() -> int:
-    """As many as there are processors for this process, or as LOKY_MAX_CPU_COUNT says."""
+    """Return the number of processors that this process may use, or LOKY_MAX_CPU_COUNT if that is lower."""
     return loky.cpu_count()
 
 
 def process_pool(workers: int) -> loky.ProcessPoolExecutor:
-    """So many processes, started with the first task.
+    """Make a pool of `workers` processes, started with the first task.
 
-    Ctrl-C is left to this process. Where a task brings its process down, results raise BrokenProcessPool.
+    Ctrl-C is left to this process. If a task crashes its worker, the results of the pool's tasks raise
+    `concurrent.futures.process.BrokenProcessPool`.
     """
-    return loky.ProcessPoolExecutor(workers, initializer=_prepare, initargs=(os.getpid(),))
+    return loky.ProcessPoolExecutor(workers, initializer=_prepare_worker, initargs=(os.getpid(),))
 
 
-def _prepare(parent: int) -> None:
-    faulthandler.disable()  # loky turns it on, but a crash is reported without its traceback
+def _prepare_worker(parent: int) -> None:
+    faulthandler.disable()  # loky turns it on; a crash is reported to the parent, without a traceback on the console
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its workers
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    # A worker whose parent was killed would wait for ever with its results.
-    threading.Thread(target=watch, daemon=True).start()
+    # Without this, a worker whose parent was killed would wait for ever to hand over its results.
+    when_gone(lambda: os.getppid() == parent, lambda: os._exit(1))

@@ -1,76 +1,82 @@
-"""How a stage starts and how it ends: settings in, one clear line and an exit status out."""
+"""How a stage starts and ends: settings in; one clear line and an exit status out."""
 
 import contextlib
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from stages.utils import params
 from stages.utils.errors import InputError
+from stages.utils.params_file import read_sections
+from stages.utils.watchdog import when_gone
 
-GRACE = 60  # seconds that a stage has to come to an end by itself once DVC is gone
+GRACE_SECONDS = 60
+"""How long a stage has to end by itself once the DVC that started it is gone."""
 
 
-def run_stage(stage: Callable[[params.Params], None]) -> None:
-    """Validate all of params.yaml, run `stage` with it and turn the user's mistakes into one line on stderr.
+def run_stage(main: Callable[..., None], **sections: Any) -> None:
+    """Read a stage's sections of params.yaml and run it.
 
-    Exits with 1 after a mistake or an operating-system error (a full disk, a missing file), with 130 after
-    Ctrl-C, and when the DVC that started it has been killed. Defects of ours keep their traceback.
+    A user's mistake becomes one line on stderr. The process exits with 1 after a mistake or an operating-system error
+    (a full disk, a missing file), and with 130 after Ctrl-C or when the DVC that started it was killed. Defects of
+    the program keep their traceback.
+
+    Args:
+        main: the stage; called with the sections as keyword arguments.
+        sections: for each section of params.yaml that the stage reads, its type in stages/params.
     """
     _end_with_dvc()
     try:
-        stage(params.load_params())
+        main(**read_sections(**sections))
     except InputError as error:
-        _leave(f"error: {error}", 1)
+        _exit(f"error: {error}", 1)
     except OSError as error:
-        _leave(f"error: {error.filename or f'on the disk of {Path.cwd()}'}: {error.strerror or error}", 1)
+        _exit(f"error: {error.filename or f'on the disk of {Path.cwd()}'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
-        _leave("interrupted", 130)
+        _exit("interrupted", 130)
 
 
 def _end_with_dvc() -> None:
-    # DVC, when it is terminated, leaves its stage running, which would then write into a workspace that is not its own
-    # any more. A stage that was started by hand may outlive its shell.
-    if "DVC_STAGE" in os.environ:
-        # DVC starts a shell, which either becomes the stage or waits for it. Shell and stage have DVC's mark in their
-        # environment, DVC itself has not.
-        dvc = psutil.Process().parent()
-        while dvc is not None and "DVC_STAGE" in _environment(dvc):
-            dvc = dvc.parent()
-        if dvc is not None:
-            threading.Thread(target=_watch, args=(dvc,), daemon=True).start()
+    # When DVC is terminated, it leaves its stage running, which would write into a workspace that others use by then.
+    # A stage started by hand may outlive its shell.
+    if "DVC_STAGE" not in os.environ:
+        return
+    # DVC starts a shell, which either becomes the stage or waits for it. Both have DVC_STAGE in their environment;
+    # DVC itself has not.
+    dvc = psutil.Process().parent()
+    while dvc is not None and "DVC_STAGE" in _environment(dvc):
+        dvc = dvc.parent()
+    if dvc is not None:
+        when_gone(lambda: _runs(dvc), _end)
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
     try:
         return process.environ()
-    except psutil.Error:  # it has ended, or is somebody else's
+    except psutil.Error:  # the process has ended, or belongs to another user
         return {}
 
 
-def _watch(dvc: psutil.Process) -> None:
-    while _runs(dvc):
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(GRACE)
-    os._exit(130)
-
-
 def _runs(process: psutil.Process) -> bool:
-    try:  # a later process of the same number is another one to psutil
+    try:  # psutil does not take a later process with the same number for this one
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def _leave(line: str, status: int) -> None:
-    with contextlib.suppress(OSError):  # when nobody is left to read it
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(GRACE_SECONDS)
+    os._exit(130)
+
+
+def _exit(line: str, status: int) -> None:
+    with contextlib.suppress(OSError):  # when stderr is closed
         print(line, file=sys.stderr, flush=True)
-    # Worker and prefetch threads may still run; nothing of theirs is wanted any more.
+    # After an interruption, worker and prefetch threads may still run; nothing of theirs is wanted any more.
     os._exit(status) if status == 130 else sys.exit(status)

@@ -1,6 +1,7 @@
-"""The command line for people, on files as other programs write them, with a network that has learnt nothing."""
+"""The command line on MIDI files as other programs write them, with an untrained network."""
 
 import contextlib
+import os
 import subprocess
 import sys
 
@@ -11,34 +12,35 @@ import pytest
 import soundfile
 
 import compose
-from stages.generation import sampler
-from stages.generation.sampler import SamplingConfig
+from stages.check import Params
+from stages.generation import continuation
+from stages.generation.sampling_config import SamplingConfig
 from stages.midi import midi_io
 from stages.model import serialization
 from stages.model.bilstm import BiLSTM
-from stages.utils.params import load_params
+from stages.utils.yaml_io import read_yaml
 from tests.helpers import midi_bytes
 from tests.helpers.source_analysis import ROOT
-from tests.unit.midi.test_midi_editor import FILES
+from tests.unit.midi.test_midi_editor import FILES, note_events
 
-COLUMNS = ["start", "duration", "sustained", "pitch", "velocity"]
+GENERATE = read_yaml(ROOT / "params.yaml", Params).generate
 
 
-def tune(notes=60, **form):
-    """A scale up and down, a note every quarter of a second at 120 quarter notes a minute, 480 ticks each."""
-    ticks = form.get("division", 480) // 2
+def scale(notes=60, division=480, kind=0):
+    """Return a file with a scale up and down, a note every quarter of a second."""
+    ticks = division // 2
     events = []
-    for place in range(notes):
-        key = 48 + abs(place % 24 - 12)
-        events += [(place * ticks, midi_bytes.on(key, 40 + place % 50)), ((place + 1) * ticks - 1, midi_bytes.off(key))]
-    return midi_bytes.file(events, **({"kind": 0, "division": 480} | form))
+    for index in range(notes):
+        pitch, onset = 48 + abs(index % 24 - 12), index * ticks
+        events += [(onset, midi_bytes.note_on(pitch, 40 + index % 50)), (onset + ticks - 1, midi_bytes.note_off(pitch))]
+    return midi_bytes.file(events, kind=kind, division=division)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     keras.utils.set_random_seed(1)
     network = BiLSTM(units=12, trunk=12, head=12, longest_gap=8)
-    # A note every tenth of a second or so.
+    # About ten notes a second.
     network.step_logits.bias.assign(6.0 * (np.arange(64) == 10))
     path = tmp_path_factory.mktemp("model") / "m.keras"
     serialization.save_model(network, path)
@@ -47,15 +49,15 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def call(model, tmp_path, monkeypatch, capsys):
-    """Run a command line in an empty folder; returns the lines that it printed."""
+    """Run a command line in an empty folder; return the lines that it printed."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*words, model=model):
-        monkeypatch.setattr(sys, "argv", ["compose.py", *map(str, words), "--model", str(model)])
+    def run(*arguments, model=model):
+        monkeypatch.setattr(sys, "argv", ["compose.py", *map(str, arguments), "--model", str(model)])
         try:
             compose.main()
-        except SystemExit as ended:
-            if ended.code:
+        except SystemExit as exit_info:
+            if exit_info.code:
                 raise
         return capsys.readouterr().out.splitlines()
 
@@ -66,13 +68,14 @@ def notes_of(path):
     return midi_io.read_midi(path.read_bytes())
 
 
-def test_improvises_for_as_long_as_asked(call, tmp_path):
+def test_improvise_has_the_length_asked_for(call, tmp_path):
     assert call("improvise", "--seconds", 4) == ["improvisation.mid"]
     notes = notes_of(tmp_path / "improvisation.mid")
     assert len(notes) > 10 and 1 < notes["start"].max() < 4.01
 
 
-def test_the_same_seed_plays_the_same_and_takes_differ(call, tmp_path):
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_notes_and_takes_differ(call, tmp_path):
     call("improvise", "--seconds", 2, "--takes", 2, "--seed", 5)
     first = [path.read_bytes() for path in sorted(tmp_path.glob("*.mid"))]
     assert sorted(path.name for path in tmp_path.glob("*.mid")) == ["improvisation-1.mid", "improvisation-2.mid"]
@@ -85,71 +88,73 @@ def test_the_same_seed_plays_the_same_and_takes_differ(call, tmp_path):
 
 @pytest.mark.parametrize(
     "data",
-    [tune(), tune(division=96), tune(kind=1), *FILES.values()],
+    [scale(), scale(division=96), scale(kind=1), *FILES.values()],
     ids=["format 0", "96 ticks", "format 1", *FILES],
 )
-def test_continues_any_file_and_leaves_it_as_it_was(call, tmp_path, data):
+def test_continue_leaves_the_notes_of_the_file_unchanged(call, tmp_path, data):
     (tmp_path / "mine.mid").write_bytes(data)
     assert call("continue", "mine.mid", "--seconds", 3) == ["mine-continued.mid"]
     before, after = midi_io.read_midi(data), notes_of(tmp_path / "mine-continued.mid")
     assert (tmp_path / "mine.mid").read_bytes() == data
-    last = before["start"].max()
-    old = after["start"] <= last + 1e-9
+    last_onset = before["start"].max()
+    is_old = after["start"] <= last_onset + 1e-9
     pd.testing.assert_frame_equal(
-        after.loc[old, ["start", "pitch", "velocity"]].iloc[: len(before)].reset_index(drop=True),
+        after.loc[is_old, ["start", "pitch", "velocity"]].iloc[: len(before)].reset_index(drop=True),
         before[["start", "pitch", "velocity"]],
         rtol=0,
         atol=1e-9,
     )
-    new = after[~old]
+    new = after[~is_old]
     assert len(new) > 10
-    assert last < new["start"].min() and last + 2 < new["start"].max() < last + 3.02
+    assert last_onset < new["start"].min() and last_onset + 2 < new["start"].max() < last_onset + 3.02
 
 
 @pytest.mark.parametrize("form", [{}, {"division": 96}, {"kind": 1}], ids=["format 0", "96 ticks", "format 1"])
-def test_fills_a_gap_and_leaves_the_rest_as_it_was(call, tmp_path, form):
-    data = tune(**form)
+def test_infill_leaves_the_notes_around_the_gap_unchanged(call, tmp_path, form):
+    data = scale(**form)
     (tmp_path / "mine.mid").write_bytes(data)
-    assert call("fill", "mine.mid", "--from", 5, "--to", 7.5) == ["mine-filled.mid"]
-    before, after = midi_io.read_midi(data), notes_of(tmp_path / "mine-filled.mid")
-    gone, new = (table[(table["start"] >= 5) & (table["start"] < 7.5)] for table in (before, after))
-    # A sound before the gap may be ended by a new note of its key.
-    columns = ["start", "duration", "pitch", "velocity"]
-    kept = [table.drop(index=part.index)[columns] for table, part in ((before, gone), (after, new))]
-    pd.testing.assert_frame_equal(*(table.reset_index(drop=True) for table in kept), rtol=0, atol=1e-9)
-    assert 8 <= len(new) <= 10  # ten were there; two of them may fall together
+    assert call("infill", "mine.mid", "--from", 5, "--to", 7.5) == ["mine-infilled.mid"]
+    before, after = midi_io.read_midi(data), notes_of(tmp_path / "mine-infilled.mid")
+    replaced, new = (table[(table["start"] >= 5) & (table["start"] < 7.5)] for table in (before, after))
+    # Not the sounding duration: a note before the gap may be cut off by a new note of its pitch.
+    columns = ["start", "key_duration", "pitch", "velocity"]
+    around = [table.drop(index=part.index)[columns] for table, part in ((before, replaced), (after, new))]
+    pd.testing.assert_frame_equal(*(table.reset_index(drop=True) for table in around), rtol=0, atol=1e-9)
+    assert 8 <= len(new) <= 10  # the gap had ten; two new ones may be the same note
     assert new["start"].min() >= 5
-    assert new["pitch"].tolist() != gone["pitch"].tolist()
+    assert new["pitch"].tolist() != replaced["pitch"].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start, end", [(5, 5.53), (5.03, 5.57), (4.999, 5.7), (2, 2.6)])
-def test_fills_no_more_than_the_gap(call, tmp_path, start, end):
-    """Ends that a sum of floating-point numbers misses by its last digit."""
-    data = tune()
+def test_infill_stays_within_the_gap(call, tmp_path, start, end):
+    """Times that a sum of floating-point numbers misses by its last digit."""
+    data = scale()
     (tmp_path / "mine.mid").write_bytes(data)
-    call("fill", "mine.mid", "--from", start, "--to", end, "--notes", 60, "--temperature", 2)
-    before, after = (table["start"] for table in (midi_io.read_midi(data), notes_of(tmp_path / "mine-filled.mid")))
+    call("infill", "mine.mid", "--from", start, "--to", end, "--notes", 60, "--temperature", 2)
+    before, after = (table["start"] for table in (midi_io.read_midi(data), notes_of(tmp_path / "mine-infilled.mid")))
     new = after[~after.isin(before)]
     assert len(new) > 5 and start <= new.min() and new.max() < end
 
 
-def test_fills_as_densely_as_the_music_around_is(call, tmp_path):
-    silent = [(0, 200, 60), (500, 700, 62), (9000, 9200, 64), (9500, 9700, 65)]
-    events = [event for on, off, key in silent for event in ((on, midi_bytes.on(key)), (off, midi_bytes.off(key)))]
-    (tmp_path / "mine.mid").write_bytes(midi_bytes.file(events))
-    call("fill", "mine.mid", "--from", 2, "--to", 8)
-    assert len(notes_of(tmp_path / "mine-filled.mid")) == 4 + round(4 * 6 / 20)
-    call("fill", "mine.mid", "--from", 2, "--to", 8, "--notes", 12, "--out", "dense.mid")
+@pytest.mark.slow
+def test_infill_of_an_empty_gap_is_as_dense_as_the_music_around_it(call, tmp_path):
+    notes = [(0, 200, 60), (500, 700, 62), (9000, 9200, 64), (9500, 9700, 65)]
+    (tmp_path / "mine.mid").write_bytes(midi_bytes.file(note_events(*notes)))
+    call("infill", "mine.mid", "--from", 2, "--to", 8)
+    assert len(notes_of(tmp_path / "mine-infilled.mid")) == 4 + round(4 * 6 / 20)
+    call("infill", "mine.mid", "--from", 2, "--to", 8, "--notes", 12, "--out", "dense.mid")
     assert 4 + 10 <= len(notes_of(tmp_path / "dense.mid")) <= 4 + 12
 
 
-def test_writes_sound_too(call, tmp_path):
+@pytest.mark.slow
+def test_audio_writes_an_mp3_file(call, tmp_path):
     assert call("improvise", "--seconds", 2, "--audio", "--out", "a.mid") == ["a.mid", "a.mp3"]
     assert soundfile.info(tmp_path / "a.mp3").duration > 1
 
 
 @pytest.mark.parametrize(
-    "words, says",
+    "arguments, message",
     [
         (["continue", "none.mid"], "none.mid: No such file or directory"),
         (["continue", "text.mid"], "text.mid: not a MIDI file"),
@@ -157,57 +162,88 @@ def test_writes_sound_too(call, tmp_path):
         (["continue", "mine.mid"], "mine-continued.mid: exists already; --force overwrites it"),
         (["improvise", "--out", "nowhere/a.mid"], "nowhere: no such folder"),
         (["improvise", "--out", ".", "--force"], ".: is a folder; --out names a file in it"),
-        (["fill", "mine.mid", "--from", "9", "--to", "3"], "--from 9 --to 3: the gap must end after it begins"),
-        (["fill", "mine.mid", "--from", "14", "--to", "99"], "a gap needs notes before and after it"),
-        (["fill", "mine.mid", "--from", "0", "--to", "2"], "a gap needs notes before and after it"),
+        (["infill", "mine.mid", "--from", "9", "--to", "3"], "--from 9 --to 3: the gap must end after it begins"),
+        (["infill", "mine.mid", "--from", "14", "--to", "99"], "a gap needs notes before and after it"),
+        (["infill", "mine.mid", "--from", "0", "--to", "2"], "a gap needs notes before and after it"),
     ],
 )
-def test_a_mistake_is_one_line_and_nothing_is_written(call, tmp_path, words, says):
-    (tmp_path / "mine.mid").write_bytes(tune())
-    (tmp_path / "mine-continued.mid").write_bytes(b"precious")
-    (tmp_path / "text.mid").write_text("no music", encoding="utf-8")
+def test_a_mistake_is_one_line_and_nothing_is_written(call, tmp_path, arguments, message):
+    (tmp_path / "mine.mid").write_bytes(scale())
+    (tmp_path / "mine-continued.mid").write_bytes(b"to be kept")
+    (tmp_path / "text.mid").write_text("not MIDI", encoding="utf-8")
     (tmp_path / "odd.mid").write_bytes(
-        midi_bytes.file([(0, b"\xff\x59\x02\x08\x00"), (0, midi_bytes.on(60)), (90, midi_bytes.off(60))])
+        midi_bytes.file([(0, b"\xff\x59\x02\x08\x00"), (0, midi_bytes.note_on(60)), (90, midi_bytes.note_off(60))])
     )
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(SystemExit) as ended:
-        call(*words)
-    assert says in ended.value.code and "\n" not in ended.value.code
+    with pytest.raises(SystemExit) as exit_info:
+        call(*arguments)
+    assert message in exit_info.value.code and "\n" not in exit_info.value.code
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_without_a_model_it_says_how_to_get_one(call, tmp_path):
-    with pytest.raises(SystemExit) as ended:
+def test_without_a_model_the_error_says_how_to_get_one(call, tmp_path):
+    with pytest.raises(SystemExit) as exit_info:
         call("improvise", model=tmp_path / "none.keras")
-    assert "none.keras: no trained model there; `dvc repro train` makes one" in ended.value.code
+    assert "none.keras: no trained model there; `dvc repro train` makes one" in exit_info.value.code
 
 
+def run_program(folder, *arguments, **environment):
+    command = [sys.executable, str(ROOT / "compose.py"), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | environment)
+
+
+@pytest.mark.slow
 def test_as_a_program(model, tmp_path):
-    def run(*words):
-        command = [sys.executable, str(ROOT / "compose.py"), *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-
-    usage = run("--help")
+    usage = run_program(tmp_path, "--help")
     assert usage.returncode == 0
-    for command in ("improvise", "continue", "fill"):
+    for command in ("improvise", "continue", "infill"):
         assert command in usage.stdout
-    wrong = run("continue", "none.mid")
+    wrong = run_program(tmp_path, "continue", "none.mid")
     assert (wrong.returncode, wrong.stderr) == (1, "error: none.mid: No such file or directory\n")
-    out_of_range = run("improvise", "--top-p", "2")
+    out_of_range = run_program(tmp_path, "improvise", "--top-p", "2")
     assert out_of_range.returncode == 2 and "Traceback" not in out_of_range.stderr
-    good = run("improvise", "--seconds", "1", "--model", str(model))
-    assert (good.returncode, good.stdout) == (0, "improvisation.mid\n")
+    done = run_program(tmp_path, "improvise", "--seconds", "1", "--model", str(model))
+    assert (done.returncode, done.stdout) == (0, "improvisation.mid\n")
     assert (tmp_path / "improvisation.mid").exists()
 
 
-def test_it_plays_as_the_committed_settings_do(call, monkeypatch):
-    def played(network, prompts, notes, seed, taste, *rest):
-        tastes.append(taste)
-        return [np.zeros((0, 4), np.int32)] * len(prompts)
+def test_imports_its_own_modules_whatever_the_python_path(tmp_path):
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/__init__.py").write_text("raise ImportError('another package of this name')", encoding="utf-8")
+    usage = run_program(tmp_path, "--help", PYTHONSAFEPATH="1", PYTHONPATH=str(tmp_path))
+    assert usage.returncode == 0, usage.stderr
 
-    tastes = []
-    monkeypatch.setattr(sampler, "generate_continuations", played)
-    with contextlib.suppress(SystemExit):  # for there are no notes to write
-        call("improvise")
-    settings = load_params(ROOT / "params.yaml").generate
-    assert tastes == [SamplingConfig(settings.temperature, settings.top_p, settings.min_p, settings.steadiness)]
+
+@pytest.mark.parametrize("command", ["improvise", "continue", "infill"])
+def test_every_command_has_the_shared_options(call, command):
+    usage = " ".join(call(command, "--help"))
+    for option in ("takes", "seed", "temperature", "top-p", "min-p", "audio", "out", "force", "model"):
+        assert f" --{option} " in usage
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        ([], SamplingConfig(GENERATE.temperature, GENERATE.top_p, GENERATE.min_p, GENERATE.tempo_bias)),
+        (
+            ["--temperature", 1.3, "--top-p", 0.5, "--min-p", 0],
+            SamplingConfig(
+                tuple(1.3 * value for value in GENERATE.temperature),
+                (GENERATE.top_p[0], 0.5, 0.5, 0.5),
+                (GENERATE.min_p[0], 0, *GENERATE.min_p[2:]),
+                GENERATE.tempo_bias,
+            ),
+        ),
+    ],
+    ids=["as in params.yaml", "with options"],
+)
+def test_sampling_config(call, monkeypatch, arguments, expected):
+    def generate_nothing(network, request, seed, config, progress):
+        configs.append(config)
+        return [np.zeros((0, 4), np.int32)] * len(request.prompts)
+
+    configs = []
+    monkeypatch.setattr(continuation, "generate_continuations", generate_nothing)
+    with contextlib.suppress(SystemExit):  # there are no notes to write
+        call("improvise", *arguments)
+    assert configs == [expected]

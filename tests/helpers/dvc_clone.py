@@ -17,25 +17,33 @@ from tests.helpers.source_analysis import ROOT
 
 # The smallest run in which every stage has something to do.
 SMALL = {
-    "dataset": "cut",
-    "train": {"units": 16, "trunk": 16, "head": 16, "streams": 4, "window": 16, "epochs": 2, "steps_per_epoch": 5}
-    | {"validation_notes": 64, "longest_gap": 8},
-    "evaluate": {"gaps": [1, 4]},
-    "reference": {"excerpts": 4, "notes": 200},
+    "dataset": "small",
+    "excerpt": {"max_excerpts": 4, "excerpt_notes": 200},
+    "train": {
+        "lstm_units": 16,
+        "trunk_units": 16,
+        "head_units": 16,
+        "batch_size": 4,
+        "seq_len": 16,
+        "epochs": 2,
+        "steps_per_epoch": 5,
+        "validation_max_notes": 64,
+        "max_gap_notes": 8,
+    },
+    "evaluate": {"infill_gaps": [1, 4]},
     "generate": {
         "improvisations": 1,
         "continuations": 1,
-        "fillings": 1,
-        "notes": 60,
+        "infills": 1,
+        "sample_notes": 60,
         "prompt_notes": 20,
         "gap_notes": 8,
-        "measured": 2,
-        "revisions": 1,
+        "metrics_only_improvisations": 2,
     },
     "render": {"sample_rate": 22050},
     "plot": {"dpi": 50},
 }
-STAGES = ["check", "download", "extract", "reference", "train", "evaluate", "generate", "compare", "render", "plot"]
+STAGES = ["check", "download", "extract", "excerpt", "train", "evaluate", "generate", "compare", "render", "plot"]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -80,7 +88,7 @@ def commit(repository: Path) -> None:
     assert run("git", "commit", "-qm", "as it stands", cwd=repository).returncode == 0
 
 
-def cut_down(target: Path, train: int = 8) -> None:
+def small_dataset(target: Path, train: int = 8) -> None:
     """A data set of a few études: `train` to train on, two each to validate and to test."""
     target.mkdir(exist_ok=True)
     with zipfile.ZipFile(ROOT / "data/etudes/etudes.zip") as whole:
@@ -94,16 +102,16 @@ def cut_down(target: Path, train: int = 8) -> None:
         writer.writerows(chosen)
         files = {f"etudes-v1/{row['midi_filename']}": whole.read(f"etudes-v1/{row['midi_filename']}") for row in chosen}
     files["etudes-v1/etudes-v1.csv"] = text.getvalue().encode("utf-8")
-    with zipfile.ZipFile(target / "cut.zip", "w") as archive:
+    with zipfile.ZipFile(target / "small.zip", "w") as archive:
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # without the date, so that its bytes are always the same
     sums = sorted((name, hashlib.sha256(content).hexdigest()) for name, content in files.items())
     (target / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in sums), encoding="utf-8")
     entry = yaml.safe_load((ROOT / "data/etudes/dataset.yaml").read_text(encoding="utf-8"))
     entry |= {
-        "name": "cut",
-        "archive": "cut.zip",
-        "sha256": hashlib.sha256((target / "cut.zip").read_bytes()).hexdigest(),
+        "name": "small",
+        "archive": "small.zip",
+        "sha256": hashlib.sha256((target / "small.zip").read_bytes()).hexdigest(),
         "unpacked_bytes": sum(map(len, files.values())),
     }
     (target / "dataset.yaml").write_text(yaml.safe_dump(entry, allow_unicode=True), encoding="utf-8")
@@ -121,7 +129,7 @@ def change(repository: Path, **changes) -> None:
 def small_clone(target: Path, **changes) -> Path:
     """A clone with the cut-down data set and SMALL settings, `changes` on top of them, committed."""
     repository = clone(target)
-    cut_down(repository / "data/cut")
+    small_dataset(repository / "data/small")
     change(repository, **SMALL)
     change(repository, **changes)
     commit(repository)

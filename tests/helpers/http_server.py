@@ -1,4 +1,4 @@
-"""A web server on 127.0.0.1 that answers as a test scripts it: whole, broken off, busy, never ending."""
+"""A web server on 127.0.0.1 with scripted answers: complete files, broken connections, errors, endless bodies."""
 
 import socket
 import struct
@@ -8,10 +8,17 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
+"""Answers one GET request."""
 
 
 class Server(ThreadingHTTPServer):
-    """Gives each request the next of `answers`, the last one for ever; `requests` are the headers of all so far."""
+    """A server that gives each request the next answer, and repeats the last one for ever.
+
+    Attributes:
+        answers: the answers.
+        requests: the headers of all requests so far.
+        url: address of the file that it serves.
+    """
 
     daemon_threads = True
 
@@ -22,7 +29,7 @@ class Server(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}/set.zip"
 
     def handle_error(self, *_) -> None:
-        """Say nothing of clients that hang up."""
+        """Ignore clients that close the connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -38,6 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(*answers: Answer) -> Iterator[Server]:
+    """Run a server with these answers for the length of a with block."""
     server = Server(*answers)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -50,27 +58,41 @@ def serving(*answers: Answer) -> Iterator[Server]:
 
 
 def status(code: int) -> Answer:
+    """Make an answer that is an HTTP error."""
     return lambda handler: handler.send_error(code)
 
 
 def whole(content: bytes, length: bool = True, etag: str = "") -> Answer:
-    """The file; with `etag`, only the part asked for, if it is still that version that is asked for."""
+    """Make an answer that sends a complete file.
+
+    Args:
+        content: the file.
+        length: whether to send its length.
+        etag: version of the file. A request for a range of this version gets only that range.
+    """
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         body, code = content, 200
         if etag and handler.headers["If-Range"] == etag:
             body, code = content[int(handler.headers["Range"].removeprefix("bytes=").removesuffix("-")) :], 206
-        _head(handler, code, len(body) if length else None, etag)
+        _send_head(handler, code, len(body) if length else None, etag)
         handler.wfile.write(body)
 
     return answer
 
 
 def broken(content: bytes, sent: int, reset: bool = False, etag: str = "") -> Answer:
-    """The first `sent` bytes of a file announced in full, then the end, or a reset of the connection."""
+    """Make an answer that announces a complete file, but closes the connection early.
+
+    Args:
+        content: the file.
+        sent: number of bytes that are sent.
+        reset: whether to reset the connection instead of closing it.
+        etag: version of the file.
+    """
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        _head(handler, 200, len(content), etag)
+        _send_head(handler, 200, len(content), etag)
         handler.wfile.write(content[:sent])
         if reset:
             handler.wfile.flush()
@@ -81,27 +103,34 @@ def broken(content: bytes, sent: int, reset: bool = False, etag: str = "") -> An
     return answer
 
 
-def stalled(content: bytes, sent: int, reached: threading.Event, go_on: threading.Event) -> Answer:
-    """The first `sent` bytes, then nothing until `go_on`; `reached` is set when they are on their way."""
+def stalled(content: bytes, sent: int, reached: threading.Event, resume: threading.Event) -> Answer:
+    """Make an answer that announces a complete file, but sends nothing after its first bytes.
+
+    Args:
+        content: the file.
+        sent: number of bytes that are sent.
+        reached: set when they have been sent.
+        resume: ends the answer when it is set.
+    """
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        _head(handler, 200, len(content), "")
+        _send_head(handler, 200, len(content), "")
         handler.wfile.write(content[:sent])
         handler.wfile.flush()
         reached.set()
-        go_on.wait()
+        resume.wait()
 
     return answer
 
 
 def endless(handler: BaseHTTPRequestHandler) -> None:
-    """Bytes without end and without a length."""
-    _head(handler, 200, None, "")
+    """Answer with zero bytes without end and without a length."""
+    _send_head(handler, 200, None, "")
     while True:
         handler.wfile.write(bytes(2**16))
 
 
-def _head(handler: BaseHTTPRequestHandler, code: int, length: int | None, etag: str) -> None:
+def _send_head(handler: BaseHTTPRequestHandler, code: int, length: int | None, etag: str) -> None:
     handler.send_response(code)
     if length is not None:
         handler.send_header("Content-Length", str(length))

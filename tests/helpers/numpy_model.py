@@ -1,23 +1,27 @@
-"""The network once more, from its definition, in plain float64 loops: what the fast code is held against."""
+"""The network again, from its definition, in plain float64 loops: the reference for the fast code.
+
+It shares no code with stages.model, so that a mistake there cannot hide here.
+"""
 
 import numpy as np
 import pandas as pd
 
-from stages.model import history
 from stages.representation import grid_encoding
 from stages.representation.grid_encoding import DURATION, PITCH, STEP, VELOCITY
 
-RECENT = history.NUM_RECENT
+NUM_RECENT = 16
+PAD_PITCH = 88
+MAX_LOG = np.log(3001)
 
 
 def random_fields(seed: int, notes: int) -> np.ndarray:
-    """Notes without sense but in order: within a cell by rising pitch."""
+    """Return random notes in a valid order: with the same onset, by rising pitch."""
     random = np.random.default_rng(seed)
     onset = np.cumsum(np.where(random.random(notes) < 0.4, 0, random.integers(0, 60, notes)))
     pitch = random.integers(10, 70, notes)
     order = np.lexsort((pitch, onset))
     onset, pitch = onset[order], pitch[order]
-    # Half of the notes end with the one before, so that pointers have something to point at.
+    # Half of the notes end together with the previous one, so that pointers have something to point at.
     duration = random.integers(1, 200, notes)
     for i in range(1, notes):
         if random.random() < 0.5:
@@ -26,12 +30,21 @@ def random_fields(seed: int, notes: int) -> np.ndarray:
     return np.stack([step, pitch, duration, random.integers(0, 32, notes)], axis=1).astype(np.int32)
 
 
+def few_keys_fields(seed: int, notes: int) -> np.ndarray:
+    """Return random notes on few keys, with pauses, so that keys are played again after all lengths of time."""
+    fields = random_fields(seed, notes)
+    random = np.random.default_rng(seed)
+    fields[:, PITCH] = random.choice([0, 3, 40, 87], notes)
+    fields[random.random(notes) < 0.05, STEP] = 1000
+    return fields
+
+
 def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
 def _gelu(x):
-    # The tanh form, Keras' default. (Hendrycks and Gimpel, 2016)
+    # The tanh approximation, which is the default in Keras (Hendrycks and Gimpel, 2016).
     return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
@@ -40,155 +53,182 @@ def _softmax(logits):
     return weights / weights.sum()
 
 
-class Reference:
-    """The same weights as `network`, one note at a time."""
+class ReferenceModel:
+    """Compute with the same weights as `network`, one note at a time."""
 
     def __init__(self, network):
         self.weights = {weight.path: np.asarray(weight, np.float64) for weight in network.weights}
         self.units, self.head = network.units, network.head
 
-    def _w(self, name):
+    def nll(self, fields, gap=None):
+        """Return nats of each note and field of a whole piece, shape (notes, 4), of infill if a gap is given."""
+        notes = [ReferenceNote(fields, index) for index in range(len(fields))]
+        note_features = [_padding_features(), *(_note_features(note) for note in notes)]
+        past = self._lstm("forward", note_features[:-1])
+        future_notes = [
+            _future_features(note, following) for note, following in zip(notes, [*notes[1:], None], strict=True)
+        ]
+        future = self._lstm("backward", future_notes[::-1])[::-1]
+        nll = np.zeros((len(fields), 4))
+        for index, note in enumerate(notes):
+            joined = past[index] @ self._weight("from_past/kernel") + self._weight("from_past/bias")
+            joined += note_features[index] @ self._weight("from_last/kernel")
+            scale, shift = np.split(self._weight("from_gap/embeddings")[gap or 0], 2)
+            joined += shift
+            time_to_future = None
+            if gap is not None and index + gap < len(fields):
+                seen = future[index + gap] @ self._weight("from_future/kernel")
+                seen += future_notes[index + gap] @ self._weight("from_next/kernel")
+                time_to_future = fields[index : index + gap + 1, STEP].sum()
+                joined += seen * (1 + scale) + _time_features(time_to_future) @ self._weight("from_room/kernel")
+            hidden = np.split(_gelu(joined) @ self._weight("to_heads/kernel") + self._weight("to_heads/bias"), 4)
+            previous = notes[index - 1] if index else None
+            nll[index] = -np.log(self._probabilities(hidden, previous, note, time_to_future))
+        return nll
+
+    def _weight(self, name):
         matches = [value for path, value in self.weights.items() if path.endswith(name)]
         assert len(matches) == 1, (name, list(self.weights))
         return matches[0]
 
-    def lstm(self, name, inputs):
-        """Outputs after each note, in the order given."""
-        kernel, recurrent, bias = (self._w(f"{name}/{part}") for part in ("kernel", "recurrent_kernel", "bias"))
-        h, c, outputs = np.zeros(self.units), np.zeros(self.units), []
+    def _lstm(self, name, inputs):
+        # The outputs after each note, in the order given.
+        kernel, recurrent, bias = (self._weight(f"{name}/{part}") for part in ("kernel", "recurrent_kernel", "bias"))
+        output, cell, outputs = np.zeros(self.units), np.zeros(self.units), []
         for features in inputs:
-            i, f, o, g = np.split(features @ kernel + h @ recurrent + bias, 4)
-            c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-            h = _sigmoid(o) * np.tanh(c)
-            outputs.append(h)
+            gates = np.split(features @ kernel + output @ recurrent + bias, 4)
+            input_gate, forget_gate, output_gate = map(_sigmoid, gates[:3])
+            cell = forget_gate * cell + input_gate * np.tanh(gates[3])
+            output = output_gate * np.tanh(cell)
+            outputs.append(output)
         return outputs
 
-    def nats(self, fields, gap=None):
-        """Nats of each note and field, shape (notes, 4), of a whole piece; filling in if a gap is given."""
-        seen = [Seen(fields, t) for t in range(len(fields))]
-        # Before the first note there is one that is none: of no pitch, its other fields nought.
-        features = [self._absent(), *(self._features(note) for note in seen)]
-        past = self.lstm("forward", features[:-1])
-        if gap is not None:
-            ahead = [self._ahead(note, after) for note, after in zip(seen, [*seen[1:], None], strict=True)]
-            future = self.lstm("backward", ahead[::-1])[::-1] + [np.zeros(self.units)] * gap
-        result = np.zeros((len(fields), 4))
-        for t, note in enumerate(seen):
-            room = None
-            joined = past[t] @ self._w("from_past/kernel") + self._w("from_past/bias")
-            joined += features[t] @ self._w("from_last/kernel")
-            factor, shift = np.split(self._w("from_gap/embeddings")[gap or 0], 2)
-            joined += shift
-            if gap is not None:
-                seen_ahead = future[t + gap] @ self._w("from_future/kernel")
-                if t + gap < len(fields):
-                    seen_ahead += ahead[t + gap] @ self._w("from_next/kernel")
-                    room = fields[t : t + gap + 1, STEP].sum()
-                    joined += self._room(room) @ self._w("from_room/kernel")
-                joined += seen_ahead * (1 + factor)
-            context = _gelu(joined) @ self._w("to_heads/kernel") + self._w("to_heads/bias")
-            result[t] = self._note(np.split(context, 4), seen[t - 1] if t else None, note, room)
-        return result
+    def _logits(self, field, hidden, **inputs):
+        for name, features in inputs.items():
+            if features is not None:
+                hidden = hidden + features @ self._weight(f"{field}_{name}/kernel")
+        return _gelu(hidden) @ self._weight(f"{field}_logits/kernel") + self._weight(f"{field}_logits/bias")
 
-    def _parts(self, note):
-        # The features of a note, in the order of its fields.
+    def _probabilities(self, hidden, previous, note, time_to_future):
+        # The probability of each field of a note.
+        room = None if time_to_future is None else _time_features(time_to_future - note.step)
         return [
-            np.eye(grid_encoding.STEP_BINS)[note.step_bin],
-            np.array([np.log(1 + max(left, 0)) / np.log(3001) for left in note.remaining]),
-            np.array([float(left >= 0) for left in note.remaining]),
-            np.eye(89)[note.pitch],
-            np.eye(grid_encoding.DURATION_BINS)[note.duration_bin],
-            np.eye(32)[note.velocity],
+            self._step_probability(hidden[STEP], previous, note),
+            self._pitch_probability(hidden[PITCH], previous, note, room),
+            self._duration_probability(hidden[DURATION], note, room),
+            self._velocity_probability(hidden[VELOCITY], note, room),
         ]
 
-    def _features(self, note):
-        return np.concatenate(self._parts(note))
+    def _step_probability(self, hidden, previous, note):
+        logits = self._logits("step", hidden, rhythm=previous.next_timing_histogram() if previous else None)
+        return _softmax(logits)[note.step_bin] / np.diff(grid_encoding.STEP_EDGES)[note.step_bin]
 
-    def _ahead(self, note, after):
-        # A note of the future, with the step to the one after it.
-        parts = [
-            np.eye(89)[note.pitch],
-            np.eye(grid_encoding.DURATION_BINS)[note.duration_bin],
-            np.eye(32)[note.velocity],
+    def _pitch_probability(self, hidden, previous, note, room):
+        known = np.concatenate(_note_feature_groups(note)[:3])
+        logits = self._logits("pitch", hidden, note=known, keys=note.keyboard_features(), room=room)
+        if note.step == 0 and previous:
+            logits[: previous.pitch] = -np.inf
+        return _softmax(logits)[note.pitch]
+
+    def _duration_probability(self, hidden, note, room):
+        known = np.concatenate(_note_feature_groups(note)[:4])
+        rhythm, keys = note.timing_histogram(), note.nearby_key_features()
+        logits = self._logits("duration", hidden, note=known, rhythm=rhythm, keys=keys, room=room)
+        pointed = [remaining + offset for offset in (-1, 0, 1) for remaining in note.remaining]
+        for pointer, duration in enumerate(pointed, start=grid_encoding.DURATION_BINS):
+            if not 1 <= duration <= 3000:
+                logits[pointer] = -np.inf
+        choices = _softmax(logits)
+        probability = choices[note.duration_bin] / np.diff(grid_encoding.DURATION_EDGES)[note.duration_bin]
+        for pointer, duration in enumerate(pointed, start=grid_encoding.DURATION_BINS):
+            if duration == note.duration:
+                probability += choices[pointer]
+        return probability
+
+    def _velocity_probability(self, hidden, note, room):
+        known = np.concatenate(_note_feature_groups(note)[:5])
+        return _softmax(self._logits("velocity", hidden, note=known, keys=note.nearby_key_features(), room=room))[
+            note.velocity
         ]
-        return np.concatenate([*parts, np.eye(grid_encoding.STEP_BINS)[after.step_bin if after else 0]])
-
-    def _room(self, cells):
-        return np.append(
-            np.eye(grid_encoding.STEP_BINS)[_bin(min(cells, 1000), grid_encoding.STEP_EDGES)],
-            np.log(1 + cells) / np.log(3001),
-        )
-
-    def _absent(self):
-        parts = [
-            np.zeros(grid_encoding.STEP_BINS),
-            np.zeros(2 * RECENT),
-            np.eye(89)[88],
-            np.zeros(grid_encoding.DURATION_BINS),
-        ]
-        parts[0][0] = parts[3][0] = 1
-        return np.concatenate([*parts, np.eye(32)[0]])
-
-    def _note(self, context, before, note, room):
-        def logits(name, hidden):
-            return _gelu(hidden) @ self._w(f"{name}_logits/kernel") + self._w(f"{name}_logits/bias")
-
-        def left(name):
-            return 0 if room is None else self._room(room - note.step) @ self._w(f"{name}_room/kernel")
-
-        parts = self._parts(note)
-        rhythm = before.timing_histogram(after=True) if before else np.zeros(2 * grid_encoding.STEP_BINS)
-        of_step = _softmax(logits("step", context[STEP] + rhythm @ self._w("step_rhythm/kernel")))
-        step = of_step[note.step_bin] / np.diff(grid_encoding.STEP_EDGES)[note.step_bin]
-
-        hidden = context[PITCH] + np.concatenate(parts[:3]) @ self._w("pitch_note/kernel") + left("pitch")
-        of_pitch = logits("pitch", hidden + note.keyboard_features() @ self._w("pitch_keys/kernel"))
-        if note.step == 0 and before:
-            of_pitch[: before.pitch] = -np.inf
-        pitch = _softmax(of_pitch)[note.pitch]
-
-        hidden = context[DURATION] + np.concatenate(parts[:4]) @ self._w("duration_note/kernel")
-        hidden += note.timing_histogram() @ self._w("duration_rhythm/kernel") + left("duration")
-        of_duration = logits("duration", hidden + note.nearby_key_features() @ self._w("duration_keys/kernel"))
-        ends = [left + near for near in (-1, 0, 1) for left in note.remaining]
-        for place, end in enumerate(ends):
-            if not 1 <= end <= 3000:
-                of_duration[grid_encoding.DURATION_BINS + place] = -np.inf
-        choices = _softmax(of_duration)
-        duration = choices[note.duration_bin] / np.diff(grid_encoding.DURATION_EDGES)[note.duration_bin]
-        for place, end in enumerate(ends):
-            if end == note.duration:
-                duration += choices[grid_encoding.DURATION_BINS + place]
-
-        hidden = context[VELOCITY] + np.concatenate(parts[:5]) @ self._w("velocity_note/kernel") + left("velocity")
-        of_velocity = logits("velocity", hidden + note.nearby_key_features() @ self._w("velocity_keys/kernel"))
-        return -np.log([step, pitch, duration, _softmax(of_velocity)[note.velocity]])
 
 
-class Seen:
-    """Note t of a piece and what can be told of the past at its onset, by looking at every earlier note."""
+def _one_hot(size, index):
+    return np.eye(size)[index]
 
-    def __init__(self, fields, t):
+
+def _scaled_log(frames):
+    return np.log(1 + max(frames, 0)) / MAX_LOG
+
+
+def _note_feature_groups(note):
+    # The features of a note in the order of its fields; those of the past come after the step.
+    return [
+        _one_hot(grid_encoding.STEP_BINS, note.step_bin),
+        np.array([_scaled_log(remaining) for remaining in note.remaining]),
+        np.array([float(remaining >= 0) for remaining in note.remaining]),
+        _one_hot(89, note.pitch),
+        _one_hot(grid_encoding.DURATION_BINS, note.duration_bin),
+        _one_hot(32, note.velocity),
+    ]
+
+
+def _note_features(note):
+    return np.concatenate(_note_feature_groups(note))
+
+
+def _padding_features():
+    # Before the first note: no pitch, and all other fields zero.
+    groups = [
+        _one_hot(grid_encoding.STEP_BINS, 0),
+        np.zeros(2 * NUM_RECENT),
+        _one_hot(89, PAD_PITCH),
+        _one_hot(grid_encoding.DURATION_BINS, 0),
+        _one_hot(32, 0),
+    ]
+    return np.concatenate(groups)
+
+
+def _future_features(note, following):
+    # A note of the future, with the step to the one that follows it.
+    groups = [
+        _one_hot(89, note.pitch),
+        _one_hot(grid_encoding.DURATION_BINS, note.duration_bin),
+        _one_hot(32, note.velocity),
+        _one_hot(grid_encoding.STEP_BINS, following.step_bin if following else 0),
+    ]
+    return np.concatenate(groups)
+
+
+def _time_features(frames):
+    step_bin = _bin(min(frames, 1000), grid_encoding.STEP_EDGES)
+    return np.append(_one_hot(grid_encoding.STEP_BINS, step_bin), _scaled_log(frames))
+
+
+class ReferenceNote:
+    """Describe one note of a piece and the past at its onset, by looking at every earlier note."""
+
+    def __init__(self, fields, index):
         onset = np.cumsum(fields[:, STEP])
-        self.step, self.pitch, self.duration, self.velocity = map(int, fields[t])
+        self.step, self.pitch, self.duration, self.velocity = map(int, fields[index])
         self.step_bin = _bin(self.step, grid_encoding.STEP_EDGES)
         self.duration_bin = _bin(self.duration, grid_encoding.DURATION_EDGES)
         self.remaining, self.elapsed = [], []
-        for back in range(1, RECENT + 1):
-            there = t - back >= 0
-            end = onset[t - back] + fields[t - back, DURATION] - onset[t] if there else -1
+        for distance in range(1, NUM_RECENT + 1):
+            exists = index - distance >= 0
+            end = onset[index - distance] + fields[index - distance, DURATION] - onset[index] if exists else -1
             self.remaining.append(max(-1, int(end)))
-            self.elapsed.append(min(1000, int(onset[t] - onset[t - back])) if there else -1)
-        # For each key its last note before: until its end, since its stroke, its loudness, its length.
+            self.elapsed.append(min(1000, int(onset[index] - onset[index - distance])) if exists else -1)
+        # For each key, of its last earlier note: frames until its end and since its onset, velocity + 1, duration.
         self.keys = [(-1000, 3000, 0, 0)] * 88
-        for i in range(t):
-            length = int(fields[i, DURATION])
-            left = int(np.clip(onset[i] + length - onset[t], -1000, 3000))
-            since = min(3000, int(onset[t] - onset[i]))
-            self.keys[fields[i, PITCH]] = (left, since, int(fields[i, VELOCITY]) + 1, length)
+        for earlier in range(index):
+            duration = int(fields[earlier, DURATION])
+            frames_left = int(np.clip(onset[earlier] + duration - onset[index], -1000, 3000))
+            frames_since = min(3000, int(onset[index] - onset[earlier]))
+            velocity = int(fields[earlier, VELOCITY]) + 1
+            self.keys[fields[earlier, PITCH]] = (frames_left, frames_since, velocity, duration)
 
     def row(self):
-        """As network.batches.rows_of has it."""
+        """Return the row of the note, as history.note_rows has it."""
         return np.concatenate(
             [
                 [self.step, self.pitch, self.duration, self.velocity, *self.remaining, *self.elapsed],
@@ -196,56 +236,53 @@ class Seen:
             ]
         )
 
-    def timing_histogram(self, after=False):
-        ends, struck = np.zeros(grid_encoding.STEP_BINS), np.zeros(grid_encoding.STEP_BINS)
-        for left in [self.duration] * after + self.remaining:
-            if left > 0:
-                ends[_bin(min(left, 1000), grid_encoding.STEP_EDGES)] += 1
-        for passed in self.elapsed:
-            if passed >= 0:
-                struck[_bin(passed, grid_encoding.STEP_EDGES)] += 1
-        return np.concatenate([ends, struck])
+    def timing_histogram(self):
+        return self._timing_histogram(self.remaining)
+
+    def next_timing_histogram(self):
+        return self._timing_histogram([self.duration, *self.remaining])
+
+    def _timing_histogram(self, frames_to_end):
+        ends, onsets = np.zeros(grid_encoding.STEP_BINS), np.zeros(grid_encoding.STEP_BINS)
+        for frames in frames_to_end:
+            if frames > 0:
+                ends[_bin(min(frames, 1000), grid_encoding.STEP_EDGES)] += 1
+        for frames in self.elapsed:
+            if frames >= 0:
+                onsets[_bin(frames, grid_encoding.STEP_EDGES)] += 1
+        return np.concatenate([ends, onsets])
 
     def keyboard_features(self):
-        return np.array([self._shown(key)[:5] for key in self.keys]).T.ravel()
+        return np.array(
+            [_key_features(frames_left, frames_since) for frames_left, frames_since, *_ in self.keys]
+        ).T.ravel()
 
     def nearby_key_features(self):
-        shown = []
+        features = []
         for key in range(self.pitch - 12, self.pitch + 13):
-            left, since, loudness, length = self.keys[key] if 0 <= key < 88 else (-1000, 0, 0, 0)
-            struck = loudness > 0
-            sounds, ends, log_left, short, long = self._shown((left, since, loudness, length))
-            shown.append(
-                [
-                    struck,
-                    sounds,
-                    ends,
-                    log_left,
-                    short * struck,
-                    long * struck,
-                    loudness / 32,
-                    np.log(1 + length) / np.log(3001),
-                ]
-            )
-        return np.array(shown, float).T.ravel()
-
-    @staticmethod
-    def _shown(key):
-        left, since, *_ = key
-        log_left = np.log(1 + max(left, 0)) / np.log(3001)
-        return [float(left > 0), float(left == 0), log_left, np.exp(-since / 30), np.exp(-since / 300)]
+            frames_left, frames_since, velocity, duration = self.keys[key] if 0 <= key < 88 else (-1000, 0, 0, 0)
+            played = float(velocity > 0)
+            sounds, ends, log_left, short_trace, long_trace = _key_features(frames_left, frames_since)
+            traces = [short_trace * played, long_trace * played]
+            features.append([played, sounds, ends, log_left, *traces, velocity / 32, _scaled_log(duration)])
+        return np.array(features).T.ravel()
 
 
-def _bin(cell, edges):
-    return next(i for i in range(len(edges) - 1) if edges[i] <= cell < edges[i + 1])
+def _key_features(frames_left, frames_since):
+    traces = [np.exp(-frames_since / 30), np.exp(-frames_since / 300)]
+    return [float(frames_left > 0), float(frames_left == 0), _scaled_log(frames_left), *traces]
+
+
+def _bin(frames, edges):
+    return next(i for i in range(len(edges) - 1) if edges[i] <= frames < edges[i + 1])
 
 
 def note_table(rows: list[tuple]) -> pd.DataFrame:
-    """A note table from (piece, start, sustained, pitch, velocity), in any order."""
-    frame = pd.DataFrame(rows, columns=["piece", "start", "sustained", "pitch", "velocity"])
+    """Return a note table from tuples (piece, start, sounding_duration, pitch, velocity) in any order."""
+    frame = pd.DataFrame(rows, columns=["piece", "start", "sounding_duration", "pitch", "velocity"])
     frame = frame.astype(
-        {"piece": "int32", "start": "float64", "sustained": "float32", "pitch": "uint8", "velocity": "uint8"}
+        {"piece": "int32", "start": "float64", "sounding_duration": "float32", "pitch": "uint8", "velocity": "uint8"}
     )
     frame = frame.sort_values(["piece", "start", "pitch"], ignore_index=True)
     step = frame.groupby("piece")["start"].diff().fillna(0).astype("float32")
-    return frame.assign(duration=frame["sustained"], step=step)
+    return frame.assign(key_duration=frame["sounding_duration"], step=step)

@@ -1,162 +1,223 @@
-"""A run's reports/ folder made by hand, for the tests of what is drawn from it."""
+"""A made-up folder reports/ for the tests of what is drawn from it."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import soundfile
 
-from stages.midi.midi_io import write_midi
-from stages.representation.note_table import sort_notes, write_notes
+from stages.report.page import Run
+from stages.report.sample_card import SampleCard
+from stages.representation.grid_encoding import FIELDS
+from stages.representation.note_table import sort_notes
+from stages.samples.sample_set import Region, Sample
+from stages.samples.sample_writer import write_samples
+from stages.utils.csv_io import write_csv
 
-FIELDS = ("step", "pitch", "duration", "velocity")
 TITLE = "Étude <script>alert(1)</script> & $x$ \"for 'two'\""
+COMPOSER = "A. <b>Composer</b>"
 SECONDS = 8.0
+SAMPLE_RATE = 22050
 
 
 def loss(epochs: int = 5, validation: bool = True) -> pd.DataFrame:
-    """A table like reports/loss.csv, falling; its best validation epoch is the last but one."""
+    """Make a reports/loss.csv with falling losses; its best validation epoch is the last but one."""
     epoch = np.arange(1, epochs + 1)
     total = 9 + 4 / epoch
     total[-1] += 0.5 * (epochs > 1)
-    table = pd.DataFrame({"epoch": epoch, "learning_rate": 0.003, "notes": 600_000 * epoch})
-    table = table.assign(loss=total + 0.2, infill_loss=total - 0.7)
-    for field, share in zip(("loss", *FIELDS), (1, 0.2, 0.3, 0.3, 0.2), strict=True):
-        table[f"validation_{field}"] = share * total if validation else np.nan
+    table = pd.DataFrame({"epoch": epoch, "learning_rate": 0.003, "notes_seen": 600_000 * epoch})
+    table = table.assign(train_loss=total + 0.2, train_infill_loss=total - 0.7)
+    for field, fraction in zip(("loss", *FIELDS), (1, 0.2, 0.3, 0.3, 0.2), strict=True):
+        table[f"validation_{field}"] = fraction * total if validation else np.nan
     return table
 
 
 def distributions(sources: tuple[str, ...] = ("generated", "test", "validation")) -> pd.DataFrame:
-    """A table like reports/distributions.csv: each source in a shape of its own, bins in time beginning at 0."""
-    edges = {
+    """Make a reports/distributions.csv: each source in a shape of its own, bins in time beginning at 0."""
+    edges_of_feature = {
         "pitch": np.arange(20.5, 109),
         "step": np.append(0, np.geomspace(0.005, 10, 20)),
         "duration": np.geomspace(0.005, 30, 20),
         "velocity": np.arange(0, 129, 4) - 0.5,
     }
     parts = []
-    for feature, edge in edges.items():
+    for feature, edges in edges_of_feature.items():
         for number, source in enumerate(sources):
-            weight = 1 + np.arange(len(edge) - 1) % (number + 2)
-            bins = {"low": edge[:-1], "high": edge[1:], "share": weight / weight.sum()}
+            weight = 1 + np.arange(len(edges) - 1) % (number + 2)
+            bins = {"low": edges[:-1], "high": edges[1:], "share": weight / weight.sum()}
             parts.append(pd.DataFrame({"feature": feature, "source": source, **bins}))
     columns = ["feature", "source", "low", "high", "share"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
+def splits() -> pd.DataFrame:
+    """Make a reports/splits.csv."""
+    return pd.DataFrame(
+        {"split": ["train", "validation", "test"], "pieces": 3, "notes": [1_500_000, 40_000, 50_000], "hours": 1.25}
+    )
+
+
+def quantiles() -> pd.DataFrame:
+    """Make a reports/quantiles.csv."""
+    rows = [
+        (split, feature, quantile, (number + 1) * quantile)
+        for split in ("train", "validation", "test")
+        for number, feature in enumerate(("step", "key_duration", "sounding_duration", "pitch", "velocity"))
+        for quantile in (0.05, 0.25, 0.5, 0.75, 0.95)
+    ]
+    return pd.DataFrame(rows, columns=["split", "feature", "quantile", "value"])
+
+
+def unreadable() -> pd.DataFrame:
+    """Make a reports/unreadable.csv with two files."""
+    return pd.DataFrame({"file": ["a.mid", "folder/b.mid"], "reason": ["not a MIDI file", "no notes"]})
+
+
+def parameters() -> pd.DataFrame:
+    """Make a reports/parameters.csv with 12,345 parameters."""
+    return pd.DataFrame(
+        {"weight": ["forward/kernel", "forward/bias"], "shape": ["3x4000", "345"], "parameters": [12_000, 345]}
+    )
+
+
+def nll(test: bool = True) -> pd.DataFrame:
+    """Make a reports/nll.csv, without the rows of test music if there is none."""
+    totals = {"validation": 9.25}
+    if test:
+        totals |= {"test": 9.5, "test_unshared_titles": 9.6, "unigram": 14.5}
+        totals |= {"infill_gap_1": 7.25, "infill_gap_4": 8.75}
+    rows = []
+    for music, total in totals.items():
+        rows.append((music, "total", total))
+        if music != "test_unshared_titles":
+            rows += [(music, field, total / 4) for field in FIELDS]
+    return pd.DataFrame(rows, columns=["music", "note_field", "nll"])
+
+
+def overlap() -> pd.DataFrame:
+    """Make a reports/overlap.csv."""
+    values = {
+        ("overlapped_area", "generated"): 0.8,
+        ("overlapped_area", "real"): 0.9,
+        ("histogram_overlap", "generated"): 0.75,
+        ("histogram_overlap", "real"): 0.85,
+    }
+    rows = [
+        (measure, feature, source, value)
+        for feature in ("mean", "pitch", "notes_per_second")
+        for (measure, source), value in values.items()
+    ]
+    return pd.DataFrame(rows, columns=["measure", "feature", "source", "value"])
+
+
+def descriptors(excerpts: int = 2) -> pd.DataFrame:
+    """Make a reports/descriptors.csv, whose values are missing if there are no generated excerpts."""
+    values = {
+        "repeated_note_rate": (0.031, 0.027),
+        "max_note_repeat": (5, np.nan),
+        "same_onset_rate": (0.24, 0.19),
+        "mean_copied_run": (7.1, 9.8),
+        "max_copied_run": (12, 16.1),
+    }
+    if not excerpts:
+        values = dict.fromkeys(values, (np.nan, np.nan))
+    values |= {"excerpt_notes": (24 * (excerpts > 0), 24 * (excerpts > 0)), "excerpts": (excerpts, 9)}
+    rows = [
+        (name, source, value)
+        for name, pair in values.items()
+        for source, value in zip(("generated", "real"), pair, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["descriptor", "source", "value"])
+
+
+def notebook() -> dict:
+    """Make the part `played` of benchmarks/results/notebook.json."""
+    area = {"mean": 0.31, "pitch": 0.32, "notes_per_second": 0.33}
+    return {"excerpt_notes": 600, "overlapped_area": area, "same_onset_rate": 0.93}
+
+
 def notes(count: int = 24) -> pd.DataFrame:
-    """A scale over `SECONDS`, louder and louder, its first quarter real."""
+    """Make the notes of a sample: a scale over `SECONDS` that grows louder; its first quarter is real music."""
     number = np.arange(count)
     table = pd.DataFrame(
         {"start": number * SECONDS / count, "pitch": 48 + number, "velocity": 5 + number * 122 // count}
     )
-    length = np.float32(SECONDS / count)
-    table = table.assign(duration=length, sustained=length, generated=number >= count // 4)
+    duration = np.float32(SECONDS / count)
+    table = table.assign(key_duration=duration, sounding_duration=duration, generated=number >= count // 4)
     return sort_notes(table.astype({"pitch": np.uint8, "velocity": np.uint8}))
 
 
-def samples() -> list[dict]:
-    """A list like reports/samples/samples.json with one sample of each kind."""
-    gap = [{"kind": "filled", "start": 2.0, "end": 4.0}]
-    kinds = {
-        "improvisation": [],
-        "continuation": [gap[0] | {"kind": "prompt", "start": 0.5}],
-        "filling": gap,
-        "original": gap,
+def samples() -> list[Sample]:
+    """Make one sample of each kind."""
+    gap = Region("infill", 2.0, 4.0)
+    regions = {
+        "improvisation": (),
+        "continuation": (Region("prompt", 0.5, 4.0),),
+        "infill": (gap,),
+        "original": (gap,),
     }
     return [
-        {
-            "name": f"{kind}-1",
-            "kind": kind,
-            "title": "" if kind == "improvisation" else TITLE,
-            "composer": "" if kind == "improvisation" else "A. <b>Composer</b>",
-            "seconds": SECONDS,
-            "notes": 24,
-            "regions": regions,
-        }
-        for kind, regions in kinds.items()
+        Sample(
+            name=f"{kind}-1",
+            kind=kind,
+            title="" if kind == "improvisation" else TITLE,
+            composer="" if kind == "improvisation" else COMPOSER,
+            seconds=SECONDS,
+            notes=24,
+            regions=of_kind,
+        )
+        for kind, of_kind in regions.items()
     ]
 
 
-def corpus() -> dict:
-    """What is read of reports/corpus.json."""
-    return {split: {"pieces": 3, "notes": 1_500_000, "hours": 1.25} for split in ("train", "validation", "test")}
+def card(table: pd.DataFrame | None = None, **changed: object) -> SampleCard:
+    """Make the card of an improvisation with other notes or other attributes of `Sample`."""
+    about = samples()[0].__dict__ | changed
+    return SampleCard(Sample(**about), notes() if table is None else table)
 
 
-def training(table: pd.DataFrame) -> dict:
-    """A reports/training.json that fits `table`."""
-    best = table["validation_loss"].idxmin() if table["validation_loss"].notna().any() else table["loss"].idxmin()
-    fields = {name: table[f"validation_{name}"][best] for name in ("loss", *FIELDS)}
-    return {
-        "best_epoch": int(table["epoch"][best]),
-        "epochs": len(table),
-        "stopped_early": True,
+def run(**changed: object) -> Run:
+    """Make a run with everything in it; `changed` replaces attributes."""
+    attributes = {
+        "dataset_title": "Music & <i>more</i>",
+        "sources": ["Licence <x>", "Someone. A title. 2019."],
+        "show_published": True,
+        "settings": {"train": {"lstm_units": 384, "stateful": True, "epochs": 9}, "generate": {"top_p": [1.0, 0.98]}},
+        "splits": splits(),
+        "loss": loss(),
         "parameters": 12_345,
-        "notes_seen": int(table["notes"].max()),
-        "train_loss": float(table["loss"][best]),
-        "validation_loss": {name: None if np.isnan(value) else float(value) for name, value in fields.items()},
+        "nll": nll(),
+        "overlap": overlap(),
+        "descriptors": descriptors(),
+        "distributions": distributions(),
+        "cards": [SampleCard(sample, notes()) for sample in samples()],
     }
+    return Run(**(attributes | changed))
 
 
-def likelihood() -> dict:
-    """A reports/likelihood.json."""
+def write(folder: Path, some_samples: Sequence[Sample] | None = None, **changed: pd.DataFrame) -> None:
+    """Write a folder of reports.
 
-    def nats(total: float) -> dict[str, float]:
-        return {"total": total} | dict.fromkeys(FIELDS, total / 4)
-
-    return {
-        "validation": nats(9.25),
-        "test": nats(9.5),
-        "unigram": nats(14.5),
-        "infill": {"gap_1": nats(7.25), "gap_4": nats(8.75)},
-        "test_without_shared_titles": 9.6,
-        "bits_per_second": 120.0,
-        "notes": {"validation": 10, "test": 20},
+    Args:
+        folder: where.
+        some_samples: instead of one sample of each kind.
+        changed: tables instead of those above, by the name of their file, such as `nll`.
+    """
+    some_samples = samples() if some_samples is None else some_samples
+    tables = {
+        "splits": splits(),
+        "loss": loss(),
+        "parameters": parameters(),
+        "nll": nll(),
+        "overlap": overlap(),
+        "descriptors": descriptors(),
+        "distributions": distributions(),
     }
-
-
-def similarity() -> dict:
-    """A reports/similarity.json."""
-    area = {name: {"generated": 0.8, "ceiling": 0.9} for name in ("mean", "pitch", "notes_per_second")}
-    return {
-        "excerpts": {"notes": 24, "generated": 2, "test": 9, "validation": 9},
-        "overlapped_area": area,
-        "histogram_overlap": area,
-        "habits": {
-            "repeated_notes": {"generated": 0.031, "test": 0.027},
-            "longest_repeat": {"generated": 5, "test": None},
-            "struck_together": {"generated": 0.24, "test": 0.19},
-        },
-        "copied_notes": {"mean": {"generated": 7.1, "test": 9.8}, "longest": {"generated": 12, "test": 16.1}},
-    }
-
-
-def notebook() -> dict:
-    """The `played` of a benchmarks/results/notebook.json."""
-    area = {"mean": 0.31, "pitch": 0.32, "notes_per_second": 0.33}
-    return {"excerpt_notes": 600, "overlapped_area": area, "struck_together": 0.93}
-
-
-def write(
-    folder: Path, table: pd.DataFrame | None = None, entries: list[dict] | None = None, **changed: object
-) -> None:
-    """Write all of it into `folder`; `changed` replaces whole files by name, such as likelihood={...}."""
-    table, entries = loss() if table is None else table, samples() if entries is None else entries
-    (folder / "samples").mkdir(parents=True)
+    for name, table in (tables | changed).items():
+        write_csv(folder / f"{name}.csv", table)
+    write_samples(folder / "samples", [(sample, notes()) for sample in some_samples], [])
     (folder / "audio").mkdir()
-    files = {"corpus": corpus(), "training": training(table), "likelihood": likelihood(), "similarity": similarity()}
-    for name, content in (files | changed).items():
-        if name != "distributions":
-            (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-    table.to_csv(folder / "loss.csv", index=False)
-    changed.get("distributions", distributions()).to_csv(folder / "distributions.csv", index=False)
-    (folder / "samples" / "samples.json").write_text(json.dumps(entries), encoding="utf-8")
-    tables = [notes().assign(piece=np.int32(piece)) for piece in range(len(entries))]
-    everything = pd.concat(tables, ignore_index=True) if tables else notes().assign(piece=np.int32(0)).head(0)
-    write_notes(folder / "samples" / "notes.parquet", everything)
-    rate = 22050
-    tone = 0.2 * np.sin(2 * np.pi * 220 * np.arange(int(SECONDS * rate)) / rate)
-    for entry in entries:
-        write_midi(notes(), folder / "samples" / f"{entry['name']}.mid")
-        soundfile.write(folder / "audio" / f"{entry['name']}.mp3", tone, rate, format="MP3")
+    tone = 0.2 * np.sin(2 * np.pi * 220 * np.arange(int(SECONDS * SAMPLE_RATE)) / SAMPLE_RATE)
+    for sample in some_samples:
+        soundfile.write(folder / "audio" / f"{sample.name}.mp3", tone, SAMPLE_RATE, format="MP3")

@@ -12,11 +12,11 @@ from tests.helpers.dvc_clone import change, commit, committed_copy, fresh_clone,
 
 @pytest.fixture(scope="module")
 def both(rebuilt, tmp_path_factory) -> Path:
-    """A clone with the branches main and wider, each with its own run committed."""
+    """A clone with the branches main and wider, each with its own committed run."""
     repository = committed_copy(rebuilt[0], tmp_path_factory.mktemp("both"))
     for command in (["branch", "-M", "main"], ["checkout", "-q", "-b", "wider"]):
         assert run("git", *command, cwd=repository).returncode == 0
-    change(repository, train={"units": 24})
+    change(repository, train={"lstm_units": 24})
     result = run("dvc", "repro", "evaluate", "compare", cwd=repository)
     assert result.returncode == 0, result.stderr[-3000:]
     commit(repository)
@@ -41,23 +41,27 @@ def difference(kind: str, branches: tuple[Path, str, str]) -> dict:
 
 
 def test_the_difference_in_settings_is_the_one_that_was_made(branches):
-    assert difference("params", branches) == {"params.yaml": {"train.units": {"old": 16, "new": 24, "diff": 8}}}
+    assert difference("params", branches) == {"params.yaml": {"train.lstm_units": {"old": 16, "new": 24, "diff": 8}}}
 
 
 def test_the_difference_in_metrics_is_that_of_the_committed_reports(branches):
     found = difference("metrics", branches)
     repository, *names = branches
-    for report, key in (("training", "validation_loss.loss"), ("likelihood", "test.total"), ("training", "parameters")):
+    for report, key in (("loss", "loss"), ("nll", "test_nll"), ("nll", "infill_nll"), ("overlap", "overlap")):
         old, new = (
-            json.loads(run("git", "show", f"{name}:reports/{report}.json", cwd=repository).stdout) for name in names
+            json.loads(run("git", "show", f"{name}:reports/{report}.json", cwd=repository).stdout)[key]
+            for name in names
         )
-        for part in key.split("."):
-            old, new = old[part], new[part]
         assert old != new
         change = found[f"reports/{report}.json"][key]
         assert (change["old"], change["new"]) == (old, new)
-    assert "reports/similarity.json" in found
     assert "reports/corpus.json" not in found  # the same music
+
+
+def test_the_difference_in_metrics_fits_a_screen(branches):
+    repository, *names = branches
+    printed = run("dvc", "metrics", "diff", *names, cwd=repository, COLUMNS="120").stdout.splitlines()
+    assert 3 <= len(printed) <= 24 and max(map(len, printed)) <= 120
 
 
 def test_the_plots_show_both(branches, tmp_path):

@@ -1,4 +1,4 @@
-"""`make current`: whether dvc.lock and the reports belong to the code and the settings, asked without any data."""
+"""`make check-lock`: whether dvc.lock and the reports belong to the code and the settings, asked without any data."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.helpers.source_analysis import ROOT
 
 
 def test_a_committed_run_is(shared, tmp_path):
-    result = make("current", fresh_clone(shared, tmp_path / "clone"))
+    result = make("check-lock", fresh_clone(shared, tmp_path / "clone"))
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -28,9 +28,9 @@ def test_what_has_drifted_is_not(shared, tmp_path, drift, stage):
             (ROOT / "stages/model/likelihood.py").read_text(encoding="utf-8") + "# another\n", encoding="utf-8"
         )
     else:
-        path = clone / "reports/similarity.json"
-        path.write_text(path.read_text(encoding="utf-8").replace("0.", "0.9", 1), encoding="utf-8")
-    result = make("current", clone)
+        path = clone / "reports/overlap.json"
+        path.write_text(path.read_text(encoding="utf-8").replace(": ", ": 1", 1), encoding="utf-8")
+    result = make("check-lock", clone)
     assert result.returncode != 0
     assert f"Running stage '{stage}'" in result.stdout or f"failed to reproduce '{stage}'" in result.stdout
-    assert "error: dvc.lock is not of this code and these settings" in result.stdout
+    assert "error: dvc.lock does not match the code and params.yaml" in result.stdout

@@ -8,6 +8,7 @@ import pytest
 from tests.helpers.dvc_clone import commit, committed_copy, fresh_clone, make, run, small_clone
 
 REMARK = "# what somebody thinks of these settings\n"
+COMPARED = {f"reports/{name}" for name in ("overlap.json", "overlap.csv", "descriptors.csv", "distributions.csv")}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def setting(experiment: dict, section: str, key: str):
 def test_in_the_workspace_settings_and_results_are_left_there_to_be_kept_or_not(repository):
     before, params = samples(repository), (repository / "params.yaml").read_bytes()
     dvc("exp", "run", "--name", "safer", "--set-param", "generate.temperature=0.7", "compare", cwd=repository)
-    assert status(repository) == {"params.yaml", "dvc.lock", "reports/similarity.json", "reports/distributions.csv"}
+    assert status(repository) == {"params.yaml", "dvc.lock", *COMPARED}
     assert samples(repository) != before
     assert (repository / "params.yaml").read_text(encoding="utf-8").endswith(REMARK)
     assert setting(experiments(repository)["safer"], "generate", "temperature") == 0.7
@@ -64,10 +65,10 @@ def test_in_the_workspace_settings_and_results_are_left_there_to_be_kept_or_not(
 
 def test_aside_nothing_changes_here(repository):
     before = samples(repository)
-    dvc("exp", "run", "--temp", "--name", "louder", "--set-param", "render.loudness=-16", "render", cwd=repository)
+    dvc("exp", "run", "--temp", "--name", "louder", "--set-param", "render.loudness_dbfs=-16", "render", cwd=repository)
     assert status(repository) == set()
     assert samples(repository) == before
-    assert setting(experiments(repository)["louder"], "render", "loudness") == -16
+    assert setting(experiments(repository)["louder"], "render", "loudness_dbfs") == -16
 
 
 def test_an_ablation_makes_nothing_anew_but_the_model(repository):
@@ -76,7 +77,7 @@ def test_an_ablation_makes_nothing_anew_but_the_model(repository):
         assert result.returncode == 0, result.stderr[-3000:]
         assert train in result.stdout
         assert result.stdout.count("Running stage") == train.count("Running stage")
-        assert setting(experiments(repository)["no-augmentation"], "train", "transpose") == 0
+        assert setting(experiments(repository)["no-augmentation"], "train", "transpose_semitones") == 0
         assert status(repository) == set()
 
 
@@ -90,14 +91,14 @@ def test_a_queued_sweep_runs_aside_and_its_best_becomes_a_branch(repository):
     assert samples(repository) == before
     found = {setting(data, "generate", "seed"): (name, data) for name, data in experiments(repository).items()}
     assert {5, 6} <= set(found)
-    reports = {seed: found[seed][1]["metrics"]["reports/similarity.json"]["data"] for seed in (5, 6)}
+    reports = {seed: found[seed][1]["metrics"]["reports/overlap.json"]["data"] for seed in (5, 6)}
     assert reports[5] != reports[6]
 
     dvc("exp", "branch", found[6][0], "sixth", cwd=repository)
     assert status(repository) == set()
     assert run("git", "checkout", "-q", "sixth", cwd=repository).returncode == 0
     dvc("checkout", cwd=repository)
-    assert json.loads((repository / "reports/similarity.json").read_text(encoding="utf-8")) == reports[6]
+    assert json.loads((repository / "reports/overlap.json").read_text(encoding="utf-8")) == reports[6]
     assert samples(repository) != before
     assert "up to date" in dvc("status", "compare", cwd=repository)
     assert status(repository) == set()
@@ -106,10 +107,24 @@ def test_a_queued_sweep_runs_aside_and_its_best_becomes_a_branch(repository):
 def test_a_clean_clone_needs_nothing_more_for_a_sweep(tmp_path):
     """A queue from the download on, where nothing was ever run, pulled or made."""
     clone = fresh_clone(small_clone(tmp_path / "origin"), tmp_path / "clone")
-    dvc("exp", "run", "--queue", "--set-param", "extract.bad_share=0,0.5", "extract", cwd=clone)
+    dvc("exp", "run", "--queue", "--set-param", "extract.max_unreadable_fraction=0,0.5", "extract", cwd=clone)
     dvc("exp", "run", "--run-all", cwd=clone)
     assert status(clone) == set()
     assert not (clone / "data/raw").exists() and not (clone / "data/notes").exists()
     found = experiments(clone).values()
-    assert {setting(data, "extract", "bad_share") for data in found} == {0, 0.5}
-    assert all(data["metrics"]["reports/corpus.json"]["data"]["train"]["pieces"] == 8 for data in found)
+    assert {setting(data, "extract", "max_unreadable_fraction") for data in found} == {0, 0.5}
+    assert all(data["metrics"]["reports/corpus.json"]["data"]["pieces"] == 12 for data in found)
+
+
+def test_the_tables_of_metrics_and_experiments_fit_120_columns(repository):
+    """A run's metrics are the figures by which people choose; what `dvc exp show` adds is what changed."""
+    dvc("exp", "run", "--name", "bolder", "--set-param", "generate.temperature=1.2", "compare", cwd=repository)
+    run("git", "restore", ".", cwd=repository)
+    dvc("checkout", cwd=repository)
+    for command in (["metrics", "show"], ["exp", "show", "--only-changed", "--no-pager"]):
+        printed = run("dvc", *command, cwd=repository, COLUMNS="120").stdout
+        assert max(map(len, printed.splitlines())) <= 120, printed
+        assert "overlap" in printed, printed
+        if command[0] == "metrics":
+            names = {"pieces", "notes", "loss", "val_nll", "test_nll", "infill_nll", "overlap", "ceiling", "copied"}
+            assert set(printed.splitlines()[0].split()) == {"Path", *names}

@@ -1,6 +1,6 @@
-"""Training that is killed or interrupted goes on where it was and ends with the very bytes of an unbroken run.
+"""Training that is killed or interrupted is resumed, and ends with the bytes of an uninterrupted run.
 
-All through real `dvc repro`, in temporary clones.
+All tests run `dvc repro` in temporary clones.
 """
 
 import os
@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.dvc_clone import change, cut_down, environment, run, small_clone
+from tests.helpers.dvc_clone import change, environment, run, small_clone, small_dataset
 
 EPOCHS = 12
-RESULTS = ["models/bilstm.keras", "reports/training.json", "reports/loss.csv"]
+RESULTS = ["models/bilstm.keras", "reports/loss.json", "reports/loss.csv", "reports/parameters.csv"]
 CHECKPOINT = "models/.checkpoint/training.npz"
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory) -> dict[str, bytes]:
-    """What an undisturbed training makes."""
-    repository = small_clone(tmp_path_factory.mktemp("unbroken"), train={"epochs": EPOCHS})
+def uninterrupted(tmp_path_factory) -> dict[str, bytes]:
+    """Return what an uninterrupted training makes."""
+    repository = small_clone(tmp_path_factory.mktemp("uninterrupted"), train={"epochs": EPOCHS})
     result = run("dvc", "repro", "train", cwd=repository)
     assert result.returncode == 0, result.stderr[-3000:]
     assert not (repository / CHECKPOINT).exists()
@@ -29,7 +29,7 @@ def unbroken(tmp_path_factory) -> dict[str, bytes]:
 
 
 class Training:
-    """A training under way, in a process group of its own."""
+    """A `dvc repro train` that runs, in a process group of its own."""
 
     def __init__(self, repository: Path, **variables: str) -> None:
         self.process = subprocess.Popen(
@@ -43,56 +43,58 @@ class Training:
         self.printed = ""
 
     def read_until(self, pattern: str) -> None:
-        """Follow what it prints until that matches; fails when it ends first."""
+        """Read what it prints until that matches; fail if it ends before."""
         while not re.search(pattern, self.printed):
             new = os.read(self.process.stdout.fileno(), 4096)
             assert new, f"ended without printing {pattern}:\n{self.printed}"
             self.printed += new.decode(errors="replace")
 
     def read_to_end(self) -> None:
-        """Follow it until all processes that print to it have ended."""
+        """Read until all processes that print to it have ended."""
         while new := os.read(self.process.stdout.fileno(), 4096):
             self.printed += new.decode(errors="replace")
         self.process.wait()
 
 
-def test_killed_with_everything_it_started(tmp_path, unbroken):
+def test_killed_with_all_its_processes(tmp_path, uninterrupted):
     repository = small_clone(tmp_path, train={"epochs": EPOCHS})
     training = Training(repository)
     training.read_until("epoch 3: ")
-    training.read_until("epoch 4: ")  # so the checkpoint after epoch 3 is whole, and one is perhaps being written
+    training.read_until("epoch 4: ")  # so the checkpoint of epoch 3 is complete, and another may be in the making
     os.killpg(training.process.pid, signal.SIGKILL)
     training.read_to_end()
     assert not (repository / RESULTS[0]).exists()
-    _goes_on_to(repository, unbroken)
+    _check_resumed(repository, uninterrupted)
 
 
-def test_interrupted_by_ctrl_c(tmp_path, unbroken):
+def test_interrupted_by_ctrl_c(tmp_path, uninterrupted):
     repository = small_clone(tmp_path, train={"epochs": EPOCHS})
     training = Training(repository)
     training.read_until("epoch 2: ")
     os.killpg(training.process.pid, signal.SIGINT)  # as a terminal does
     training.read_to_end()
     assert training.process.returncode != 0
-    assert "asked to end after update" in training.printed
+    assert re.search(r"stopped after update \d+; run the same command to resume", training.printed)
     assert "interrupted" in training.printed and "Traceback" not in training.printed
-    _goes_on_to(repository, unbroken)
+    losses = (repository / "reports/loss.csv").read_bytes()
+    assert losses.count(b"\n") > 2 and uninterrupted["reports/loss.csv"].startswith(losses)
+    _check_resumed(repository, uninterrupted)
 
 
-@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])  # the one waits for the stage, the other becomes it
-def test_abandoned_by_dvc(tmp_path, shell):
-    """DVC, when it is terminated, leaves the training running, which must end by itself and lose nothing."""
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])  # one waits for the stage, the other becomes it
+def test_left_running_by_dvc(tmp_path, shell):
+    """DVC, when it is terminated, leaves the training running, which must stop by itself and keep a checkpoint."""
     repository = small_clone(tmp_path, train={"epochs": 600, "patience": 600})
     training = Training(repository, SHELL=shell)
     training.read_until("epoch 1: ")
     training.process.terminate()
     training.read_to_end()  # would not return if the training went on
-    assert "asked to end after update" in training.printed
+    assert "stopped after update" in training.printed
     assert (repository / CHECKPOINT).exists()
 
 
 @pytest.mark.parametrize("changed", ["setting", "code", "data"])
-def test_what_no_longer_fits_is_not_gone_on_from(tmp_path, changed):
+def test_a_checkpoint_of_other_settings_data_or_code_is_not_resumed(tmp_path, changed):
     repository = small_clone(tmp_path, train={"epochs": EPOCHS})
     training = Training(repository)
     training.read_until("epoch 2: ")
@@ -101,20 +103,32 @@ def test_what_no_longer_fits_is_not_gone_on_from(tmp_path, changed):
     if changed == "setting":
         change(repository, train={"learning_rate": 0.002})
     elif changed == "data":
-        cut_down(repository / "data/cut", train=7)
+        small_dataset(repository / "data/small", train=7)
     else:
         path = repository / "stages/training/trainer.py"
         path.write_text(path.read_text(encoding="utf-8") + "\n# another version\n", encoding="utf-8")
     training = Training(repository)
-    training.read_until("of other settings, data or code; training starts anew")
+    training.read_until("made with other settings, data or code; training starts from the beginning")
     os.killpg(training.process.pid, signal.SIGKILL)
     training.read_to_end()
 
 
-def _goes_on_to(repository: Path, expected: dict[str, bytes]) -> None:
+def test_a_changed_comment_in_the_plumbing_keeps_the_checkpoint(tmp_path, uninterrupted):
+    repository = small_clone(tmp_path, train={"epochs": EPOCHS})
+    training = Training(repository)
+    training.read_until("epoch 3: ")
+    os.killpg(training.process.pid, signal.SIGINT)
+    training.read_to_end()
+    for name in ("stages/utils/atomic.py", "stages/params/plot.py"):
+        path = repository / name
+        path.write_text(path.read_text(encoding="utf-8") + "\n# another version\n", encoding="utf-8")
+    _check_resumed(repository, uninterrupted)
+
+
+def _check_resumed(repository: Path, expected: dict[str, bytes]) -> None:
     result = run("dvc", "repro", "train", cwd=repository)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert "going on from the checkpoint after update" in result.stdout + result.stderr
+    assert "resuming from the checkpoint after update" in result.stdout + result.stderr
     assert {name: (repository / name).read_bytes() for name in RESULTS} == expected
     assert not (repository / CHECKPOINT).exists()
     assert list((repository / CHECKPOINT).parent.glob("*")) == []

@@ -16,7 +16,7 @@ def test_runs_from_nothing_to_the_page(rebuilt):
     repository, result = rebuilt
     assert result.returncode == 0, result.stderr[-3000:]
     names = {about["name"] for about in json.loads((repository / "reports/samples/samples.json").read_text("utf-8"))}
-    assert names == {"improvisation-1", "continuation-1", "filling-1", "original-1"}
+    assert names == {"improvisation-1", "continuation-1", "infill-1", "original-1"}
     for name in names:
         assert len((repository / f"reports/audio/{name}.mp3").read_bytes()) > 5000
     for figure in ("loss", "distributions"):
@@ -35,24 +35,32 @@ def test_a_second_run_does_nothing(rebuilt):
 def test_git_sees_the_lock_and_the_reports_and_nothing_else(rebuilt):
     repository, _ = rebuilt
     changed = {line[3:] for line in run("git", "status", "--porcelain", "-uall", cwd=repository).stdout.splitlines()}
-    reports = ["corpus.json", "training.json", "loss.csv", "likelihood.json", "similarity.json", "distributions.csv"]
+    reports = ["corpus.json", "loss.json", "nll.json", "overlap.json"]
+    reports += ["splits.csv", "quantiles.csv", "unreadable.csv", "loss.csv", "parameters.csv", "nll.csv", "overlap.csv"]
+    reports += ["descriptors.csv", "distributions.csv"]
     expected = {"dvc.lock", *(f"reports/{name}" for name in reports)}
     changed.discard("reports/environment.json")  # which says so where this machine is another than the committed run's
     assert {path for path in changed if not path.startswith("reports/figures/")} == expected
 
 
-def test_every_note_of_a_split_is_scored_and_every_figure_is_a_number(rebuilt):
+def test_the_likelihoods_are_those_of_a_distribution_over_the_grid(rebuilt):
     repository, _ = rebuilt
-    report = json.loads((repository / "reports/likelihood.json").read_text("utf-8"))
-    for split in ("validation", "test"):
-        notes = pd.read_parquet(repository / f"data/notes/{split}.parquet")
-        assert report["notes"][split] == len(notes) > 300
-        fields = [report[split][field] for field in ("step", "pitch", "duration", "velocity")]
-        assert sum(fields) == pytest.approx(report[split]["total"], abs=1e-3)
-    assert report["unigram"]["total"] > 5
-    assert set(report["infill"]) == {"gap_1", "gap_4"}
-    # Ten updates do not make a pianist, but the figures must be those of a distribution over the grid.
-    assert 5 < report["test"]["total"] < 20
+    metrics = json.loads((repository / "reports/nll.json").read_text("utf-8"))
+    report = pd.read_csv(repository / "reports/nll.csv").pivot(index="music", columns="note_field", values="nll")
+    for music in ("validation", "test", "unigram", "infill_gap_1", "infill_gap_4"):
+        fields = [report.loc[music, field] for field in ("step", "pitch", "duration", "velocity")]
+        assert sum(fields) == pytest.approx(report.loc[music, "total"], abs=1e-3)
+        assert 5 < report.loc[music, "total"] < 20  # ten updates do not make a pianist
+    assert set(report.index) == {
+        "validation",
+        "test",
+        "test_unshared_titles",
+        "unigram",
+        "infill_gap_1",
+        "infill_gap_4",
+    }
+    expected = {"val_nll": "validation", "test_nll": "test", "infill_nll": "infill_gap_1"}
+    assert metrics == {key: pytest.approx(report.loc[music, "total"], abs=1e-4) for key, music in expected.items()}
 
 
 def test_midi_and_note_table_of_a_sample_agree(rebuilt):
@@ -69,30 +77,30 @@ def test_midi_and_note_table_of_a_sample_agree(rebuilt):
         assert [note[1:] for note in played] == [note[1:] for note in expected]
         assert [note[0] for note in played] == pytest.approx([note[0] for note in expected], abs=0.002)
     generated = table.groupby("piece")["generated"].sum().tolist()
-    most = {"improvisation": 60, "continuation": 60, "filling": 8, "original": 0}
+    most = {"improvisation": 60, "continuation": 60, "infill": 8, "original": 0}
     for found, about in zip(generated, samples, strict=False):
-        # A filling has fewer notes where they found no room.
-        assert found == most[about["kind"]] or (about["kind"] == "filling" and 0 < found < 8)
-    assert generated[len(samples) :] == [60, 60]  # those that are only measured
+        # An infill has fewer notes where its gap ended early.
+        assert found == most[about["kind"]] or (about["kind"] == "infill" and 0 < found < 8)
+    assert generated[len(samples) :] == [60, 60]  # those without files
 
 
-def test_a_filling_leaves_what_is_around_it_as_it_was(rebuilt):
+def test_an_infill_leaves_the_notes_around_it_unchanged(rebuilt):
     repository, _ = rebuilt
     samples = json.loads((repository / "reports/samples/samples.json").read_text("utf-8"))
     table = pd.read_parquet(repository / "reports/samples/notes.parquet")
-    filling, original = (
+    infill, original = (
         table[table["piece"] == place].reset_index(drop=True)
         for place, about in enumerate(samples)
-        if about["kind"] in ("filling", "original")
+        if about["kind"] in ("infill", "original")
     )
-    columns = ["start", "sustained", "pitch", "velocity"]
+    columns = ["start", "sounding_duration", "pitch", "velocity"]
     around = original.drop(index=range(20, 28))[columns].reset_index(drop=True)
-    kept = filling.loc[~filling["generated"], columns].reset_index(drop=True)
+    kept = infill.loc[~infill["generated"], columns].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, around, atol=1e-9)
-    new = filling[filling["generated"]]
+    new = infill[infill["generated"]]
     assert new["pitch"].tolist() != original.loc[20:27, "pitch"].tolist()
     assert original.loc[19, "start"] <= new["start"].min() and new["start"].max() <= original.loc[28, "start"]
-    assert filling["start"].is_monotonic_increasing
+    assert infill["start"].is_monotonic_increasing
 
 
 @pytest.mark.parametrize(
@@ -103,19 +111,19 @@ def test_dvc_commands_that_the_readme_names_work(rebuilt, command):
     result = run("dvc", *command, cwd=repository)
     assert result.returncode == 0, result.stderr
     if command == ["metrics", "show"]:
-        for name in ("corpus", "training", "likelihood", "similarity"):
+        for name in ("corpus", "loss", "nll", "overlap"):
             assert f"reports/{name}.json" in result.stdout
 
 
 @pytest.mark.parametrize(
     "old, new, says",
     [
-        ("  units: 16", "  unitz: 16", "train.unitz: unknown key"),
-        ("  units: 16", "  units: 3", "train.units = 3: must be greater than or equal to 8"),
-        ("  units: 16", "  units: many", "train.units = 'many': must be a valid integer"),
+        ("  lstm_units: 16", "  lstm_unitz: 16", "train.lstm_unitz: unknown key"),
+        ("  lstm_units: 16", "  lstm_units: 3", "train.lstm_units = 3: must be greater than or equal to 8"),
+        ("  lstm_units: 16", "  lstm_units: many", "train.lstm_units = 'many': must be a valid integer"),
         ("  sample_rate: 22050\n", "", "render.sample_rate: missing key"),
         ("  seed: 1\n", "  seed: 1\n  sead: 1\n", "sead: unknown key"),
-        ("dataset: cut", "dataset: nowhere", "nowhere"),
+        ("dataset: small", "dataset: nowhere", "nowhere"),
     ],
 )
 def test_a_slip_in_params_is_one_line(rebuilt, old, new, says):
@@ -125,7 +133,8 @@ def test_a_slip_in_params_is_one_line(rebuilt, old, new, says):
     assert old in before
     path.write_text(before.replace(old, new), encoding="utf-8")
     try:
-        result = run(sys.executable, "-m", "stages.download", cwd=repository)
+        stage = "download" if old.startswith("dataset") else "check"
+        result = run(sys.executable, "stages", stage, cwd=repository)
         through_dvc = run("dvc", "repro", cwd=repository)
     finally:
         path.write_text(before, encoding="utf-8")
@@ -150,7 +159,11 @@ def test_own_files_are_a_data_set_and_changes_are_noticed(tmp_path):
             target.write_bytes(piece)
     (own / "broken.mid").write_bytes(b"MThd\0\0\0\6 no more")
     (own / "notes.txt").write_text("not music")
-    change(repository, dataset="mine", extract={"validation_share": 0.2, "test_share": 0.2, "bad_share": 0.1})
+    change(
+        repository,
+        dataset="mine",
+        extract={"validation_fraction": 0.2, "test_fraction": 0.2, "max_unreadable_fraction": 0.1},
+    )
     commit(repository)
 
     def extracted():
@@ -160,9 +173,7 @@ def test_own_files_are_a_data_set_and_changes_are_noticed(tmp_path):
 
     files, _ = extracted()
     assert len(files) == 12 and "deep/er/1.mid" in files
-    report = json.loads((repository / "reports/corpus.json").read_text("utf-8"))
-    assert report["unreadable"]["count"] == 1
-    assert report["unreadable"]["files"][0]["file"] == "broken.mid"
+    assert pd.read_csv(repository / "reports/unreadable.csv")["file"].tolist() == ["broken.mid"]
     assert "didn't change, skipping" in extracted()[1]
 
     splits = pd.read_parquet(repository / "data/notes/pieces.parquet").set_index("file")["split"]

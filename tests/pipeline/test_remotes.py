@@ -23,7 +23,7 @@ from tests.helpers.dvc_clone import committed_copy, environment, fresh_clone, ru
 
 SSHD = shutil.which("sshd", path=f"{environment()['PATH']}{os.pathsep}/usr/sbin")
 RCLONE = shutil.which("rclone", path=environment()["PATH"])
-PUSHED = ["data/reference", "models/bilstm.keras", "reports/audio", "reports/index.html", "reports/samples"]
+PUSHED = ["data/excerpts", "models/bilstm.keras", "reports/audio", "reports/index.html", "reports/samples"]
 # Loaded by every Python that is to be killed: ends it as it is about to open or rename its n-th file of a folder.
 ASSASSIN = """
 import os, signal, sys

@@ -23,18 +23,18 @@ def objects(repository: Path) -> dict[str, Path]:
 
 
 def needed(repository: Path) -> set[str]:
-    """The hashes of what dvc.lock says of all outs but those that are not to be pushed, and of the files in folders."""
+    """The hashes in dvc.lock of the outs that dvc.yaml declares and that are pushed, and of the files in folders."""
     stages = yaml.safe_load((repository / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    own = {
+    pushed = {
         path
         for stage in stages.values()
         for kind in ("outs", "metrics", "plots")
         for out in stage.get(kind, [])
         for path, options in (out.items() if isinstance(out, dict) else [(out, {})])
-        if options.get("push") is False or options.get("cache") is False
+        if options.get("push") is not False and options.get("cache") is not False
     }
     locked = yaml.safe_load((repository / "dvc.lock").read_text(encoding="utf-8"))["stages"]
-    hashes = {out["md5"] for stage in locked.values() for out in stage.get("outs", []) if out["path"] not in own}
+    hashes = {out["md5"] for stage in locked.values() for out in stage.get("outs", []) if out["path"] in pushed}
     held = objects(repository)
     inside = {
         entry["md5"]
@@ -78,7 +78,7 @@ def test_a_fresh_clone_has_nothing_to_run(shared, tmp_path):
     assert run("git", "status", "--porcelain", cwd=clone).stdout == ""
 
 
-def test_another_taste_needs_no_data_set(shared, tmp_path):
+def test_other_sampling_needs_no_data_set(shared, tmp_path):
     clone = fresh_clone(shared, tmp_path / "clone")
     change(clone, generate={"temperature": 0.8})
     result = run("dvc", "repro", "--pull", "--allow-missing", cwd=clone)
@@ -86,7 +86,7 @@ def test_another_taste_needs_no_data_set(shared, tmp_path):
     assert ran(result.stdout) == ["check", "generate", "compare", "render", "plot"]
     assert not (clone / "data/raw").exists() and not (clone / "data/notes").exists()
     changed = run("dvc", "metrics", "diff", "--json", cwd=clone).stdout
-    assert set(json.loads(changed)) == {"reports/similarity.json"}
+    assert set(json.loads(changed)) == {"reports/overlap.json"}
 
 
 def test_all_that_is_bundled_can_be_pulled(shared, tmp_path):
@@ -95,29 +95,30 @@ def test_all_that_is_bundled_can_be_pulled(shared, tmp_path):
     assert result.returncode == 0, result.stderr[-3000:]
     for name in ("models/bilstm.keras", "reports/index.html"):
         assert (clone / name).read_bytes() == (shared / name).read_bytes()
-    for name in ("reports/audio", "reports/samples", "data/reference"):
+    for name in ("reports/audio", "reports/samples", "data/excerpts"):
         files = {path.name: path.read_bytes() for path in (shared / name).iterdir()}
         assert {path.name: path.read_bytes() for path in (clone / name).iterdir()} == files
 
 
-def test_make_bundle_in_a_clone_that_holds_little_loses_nothing(shared, tmp_path):
+def test_make_publish_run_in_a_clone_that_holds_little_loses_nothing(shared, tmp_path):
     clone = fresh_clone(shared, tmp_path / "clone")
-    change(clone, render={"loudness": -18})
+    change(clone, render={"loudness_dbfs": -18})
     result = run("dvc", "repro", "--pull", "--allow-missing", cwd=clone)
     assert result.returncode == 0, result.stderr[-3000:]
-    result = make("bundle", clone)
+    result = make("publish-run", clone)
     assert result.returncode == 0, result.stdout + result.stderr
     assert set(objects(clone)) == needed(clone) != needed(shared)
 
 
-def test_make_bundle_without_what_it_needs_leaves_the_old_one(shared, tmp_path):
+def test_make_publish_run_without_what_it_needs_leaves_the_old_one(shared, tmp_path):
     clone = fresh_clone(shared, tmp_path / "clone")
     locked = clone / "dvc.lock"
     md5 = hashlib.md5((shared / "models/bilstm.keras").read_bytes()).hexdigest()
     locked.write_text(locked.read_text(encoding="utf-8").replace(md5, "f" * 32), encoding="utf-8")
-    result = make("bundle", clone)
+    result = make("publish-run", clone)
     assert result.returncode != 0
-    assert "f" * 32 in result.stdout and "neither the cache nor the bundle has all" in result.stdout
+    assert "f" * 32 in result.stdout
+    assert "outs of dvc.lock are missing from the cache and from .dvc/bundled" in result.stdout
     assert objects(clone).keys() == objects(shared).keys()
 
 

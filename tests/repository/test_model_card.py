@@ -2,75 +2,81 @@
 
 import json
 
+import pandas as pd
 import pytest
 import yaml
 
 from tests.helpers.source_analysis import ROOT
 
 README, CARD = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "models/README.md"))
-LIKELIHOOD, SIMILARITY, TRAINING = (
-    json.loads((ROOT / f"reports/{name}.json").read_text(encoding="utf-8"))
-    for name in ("likelihood", "similarity", "training")
-)
+NLL, OVERLAP, DESCRIPTORS = (pd.read_csv(ROOT / f"reports/{name}.csv") for name in ("nll", "overlap", "descriptors"))
+NLL = NLL.pivot(index="music", columns="note_field", values="nll")
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
 
-def row(label: str, figures: dict[str, float]) -> str:
-    values = [f"{figures[name]:.2f}" for name in ("total", "step", "pitch", "duration", "velocity")]
-    return f"| {' | '.join([label, *values])} |"
+@pytest.mark.parametrize(
+    "text, label, music",
+    [
+        (CARD, "test, unigram", "unigram"),
+        (CARD, "test", "test"),
+        (CARD, "validation", "validation"),
+        *((CARD, f"test, infill, gap of {gap}", f"infill_gap_{gap}") for gap in (1, 4, 16)),
+        (README, "unigram: each field by its frequency", "unigram"),
+        (README, "this network, continuation", "test"),
+        (README, "infill, gap of 1 note", "infill_gap_1"),
+        (README, "infill, gap of 4 notes", "infill_gap_4"),
+        (README, "infill, gap of 16 notes", "infill_gap_16"),
+    ],
+)
+def test_likelihood(text, label, music):
+    values = [f"{NLL.loc[music, field]:.2f}" for field in ("total", "step", "pitch", "duration", "velocity")]
+    assert f"| {' | '.join([label, *values])} |" in text.replace("**", "")
+
+
+def descriptor(name: str) -> tuple[float, float]:
+    """The value of a descriptor for generated and for real music."""
+    rows = DESCRIPTORS[DESCRIPTORS["descriptor"] == name].set_index("source")["value"]
+    return rows["generated"], rows["real"]
+
+
+def mean_overlap(measure: str) -> tuple[float, float]:
+    """The mean over features of an overlap, for generated and for real music."""
+    rows = OVERLAP[(OVERLAP["measure"] == measure) & (OVERLAP["feature"] == "mean")].set_index("source")["value"]
+    return rows["generated"], rows["real"]
 
 
 @pytest.mark.parametrize(
-    "text, label, figures",
+    "label, values, digits",
     [
-        (CARD, "test, each field by its frequency", LIKELIHOOD["unigram"]),
-        (CARD, "test", LIKELIHOOD["test"]),
-        (CARD, "validation", LIKELIHOOD["validation"]),
-        *((CARD, f"test, filling in at gap {gap}", LIKELIHOOD["infill"][f"gap_{gap}"]) for gap in (1, 4, 16)),
-        (README, "each field by its frequency", LIKELIHOOD["unigram"]),
-        (README, "this network, going on", LIKELIHOOD["test"]),
-        (README, "the same, filling in a gap of 1 note", LIKELIHOOD["infill"]["gap_1"]),
-        (README, "of 4 notes", LIKELIHOOD["infill"]["gap_4"]),
-        (README, "of 16 notes", LIKELIHOOD["infill"]["gap_16"]),
+        ("overlapped area with test music, mean of eight features", mean_overlap("overlapped_area"), 3),
+        ("histogram overlap with test music, mean of eight features", mean_overlap("histogram_overlap"), 3),
+        ("most notes of one pitch in a row", descriptor("max_note_repeat"), 0),
+        ("largest fraction of an excerpt's notes within 50 ms", descriptor("max_onset_cluster"), 3),
+        ("longest copied run, in notes", descriptor("max_copied_run"), 0),
     ],
 )
-def test_likelihoods(text, label, figures):
-    assert row(label, figures) in text.replace("**", "")
+def test_generated_music(label, values, digits):
+    generated, real = values
+    assert f"| {label} | {generated:.{digits}f} | {real:.{digits}f} |" in CARD
 
 
-@pytest.mark.parametrize(
-    "label, pair, digits",
-    [
-        ("overlapped area with test music, mean of eight features", SIMILARITY["overlapped_area"]["mean"], 3),
-        ("histogram overlap with test music, mean of eight features", SIMILARITY["histogram_overlap"]["mean"], 3),
-        ("most notes of one pitch in a row", SIMILARITY["habits"]["longest_repeat"], 0),
-        ("largest share of a stretch within 50 ms", SIMILARITY["habits"]["largest_instant"], 3),
-        (
-            "longest run of pitches that stands in train as well, in notes",
-            SIMILARITY["copied_notes"]["longest"],
-            0,
-        ),
-    ],
-)
-def test_playing(label, pair, digits):
-    real = pair.get("ceiling", pair.get("test"))
-    assert f"| {label} | {pair['generated']:.{digits}f} | {real:.{digits}f} |" in CARD
-
-
-def test_what_it_is_and_was_made_of():
-    assert f"backward LSTM of {PARAMS['train']['units']} units" in CARD
-    assert f"{TRAINING['parameters']:,} parameters" in CARD
-    assert f"{TRAINING['notes_seen']:,} notes heard" in CARD
-    assert f"without them the test figure is {LIKELIHOOD['test_without_shared_titles']:.2f}" in CARD
-    assert f"{PARAMS['reference']['excerpts']} stretches of {PARAMS['reference']['notes']} notes each" in CARD
-    assert f"{TRAINING['notes_seen'] / 1e6:.1f} million notes heard" in README
-    assert f"the {LIKELIHOOD['notes']['test']:,} notes of the test split" in README
+def test_the_network_and_its_data():
+    assert f"backward LSTM of {PARAMS['train']['lstm_units']} units" in CARD
+    parameters = pd.read_csv(ROOT / "reports/parameters.csv")["parameters"].sum()
+    seen = pd.read_csv(ROOT / "reports/loss.csv")["notes_seen"].iloc[-1]
+    assert f"{parameters:,} parameters" in CARD
+    assert f"{seen:,} notes seen" in CARD
+    assert f"saw {seen / 1e6:.1f} million notes" in README
+    assert f"without them the test figure is {NLL.loc['test_unshared_titles', 'total']:.2f}" in CARD
+    excerpt = PARAMS["excerpt"]
+    assert f"{excerpt['max_excerpts']} excerpts of {excerpt['excerpt_notes']} notes each" in CARD
 
 
 def test_overlap_in_the_readme():
-    mean = SIMILARITY["overlapped_area"]["mean"]
+    generated, real = mean_overlap("overlapped_area")
     notebook = json.loads((ROOT / "benchmarks/results/notebook.json").read_text(encoding="utf-8"))
-    assert f"{SIMILARITY['excerpts']['generated']} stretches of {SIMILARITY['excerpts']['notes']} notes" in README
-    assert f": {mean['generated']:.3f}, where" in README
-    assert f"reaches {mean['ceiling']:.3f}" in README
-    assert f"the notebook that this grew out of {notebook['played']['overlapped_area']['mean']:.3f}" in README
+    count, notes = descriptor("excerpts")[0], descriptor("excerpt_notes")[0]
+    text = README.replace("\n", " ")
+    assert f"of {count:.0f} generated excerpts of {notes:.0f} notes with test music is {generated:.3f}, where" in text
+    assert f"validation music reaches {real:.3f}" in text
+    assert f"grew out of {notebook['played']['overlapped_area']['mean']:.3f}" in text

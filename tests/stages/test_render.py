@@ -1,6 +1,5 @@
-"""The stage: a sound file for every sample, and nothing else."""
+"""The stage `render`: a sound file for every sample, and no others."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,52 +8,72 @@ import pytest
 import soundfile
 
 from stages import render
-from stages.representation.note_table import write_notes
-from stages.utils import params
-from tests.helpers.source_analysis import ROOT
+from stages.params.render import RenderParams
+from stages.samples.sample_set import Sample
+from stages.samples.sample_writer import write_samples
+from stages.utils import paths
 
-PARAMS = params.load_params(ROOT / "params.yaml")
+PARAMS = RenderParams(sample_rate=44100, loudness_dbfs=-20.0)
 
 
 @pytest.fixture(autouse=True)
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    paths.REPORTS.mkdir()
 
 
-def write(samples: dict[str, float]) -> None:
-    """Samples of two notes each, given as {name: s between the notes}."""
-    rows = [(number, 0.5 + i * gap) for number, gap in enumerate(samples.values()) for i in range(2)]
-    table = pd.DataFrame(rows, columns=["piece", "start"]).astype({"piece": "int32"})
-    table["step"] = table.groupby("piece")["start"].diff().fillna(0).astype("float32")
-    table = table.assign(duration=np.float32(0.4), sustained=np.float32(0.4), pitch=np.uint8(60), velocity=np.uint8(80))
-    write_notes(render.SAMPLES / "notes.parquet", table.assign(generated=True))
-    (render.SAMPLES / "samples.json").write_text(json.dumps([{"name": name} for name in samples]))
+def write_two_note_samples(gaps: dict[str, float], metrics_only: int = 0) -> None:
+    """Write samples of two notes each.
+
+    Args:
+        gaps: seconds between the onsets, by the name of the sample.
+        metrics_only: number of further pieces of which no file is made.
+    """
+    samples = [
+        (Sample(name, name.split("-")[0], "", "", 0.9 + gap, 2, ()), two_notes(gap)) for name, gap in gaps.items()
+    ]
+    write_samples(paths.SAMPLES, samples, [two_notes(1.0)] * metrics_only)
 
 
-def test_a_file_for_every_sample_with_its_own_notes():
-    gaps = {"improvisation-1": 0.5, "filling-1": 2.0, "original-1": 3.5}
-    write(gaps)
+def two_notes(gap: float) -> pd.DataFrame:
+    """Return a note table of two notes, with the second onset `gap` seconds after the first."""
+    start = np.array([0.5, 0.5 + gap])
+    return pd.DataFrame(
+        {
+            "start": start,
+            "step": np.array([0, gap], np.float32),
+            "key_duration": np.float32(0.4),
+            "sounding_duration": np.float32(0.4),
+            "pitch": np.uint8(60),
+            "velocity": np.uint8(80),
+            "generated": True,
+        }
+    )
+
+
+def test_every_sample_has_a_file_of_its_notes():
+    gaps = {"improvisation-1": 0.5, "infill-1": 2.0, "original-1": 3.5}
+    write_two_note_samples(gaps, metrics_only=2)
     render.main(PARAMS)
-    files = {path.name: soundfile.info(path) for path in render.AUDIO.iterdir()}
+    files = {path.name: soundfile.info(path) for path in paths.AUDIO.iterdir()}
     assert set(files) == {f"{name}.mp3" for name in gaps}
     for name, gap in gaps.items():
         sound = files[f"{name}.mp3"]
-        assert (sound.format, sound.channels, sound.samplerate) == ("MP3", 2, PARAMS.render.sample_rate)
-        # From 0 to half a second, both notes, and the last one's fading.
+        assert (sound.format, sound.channels, sound.samplerate) == ("MP3", 2, PARAMS.sample_rate)
+        # Half a second of silence, both notes, and the release of the last one.
         assert sound.duration == pytest.approx(0.5 + gap + 0.4 + 0.84, abs=0.02)
 
 
-def test_settings_are_heard():
-    write({"improvisation-1": 0.5})
-    softer = PARAMS.render.model_copy(update={"sample_rate": 22050, "loudness": -31.0})
-    render.main(PARAMS.model_copy(update={"render": softer}))
-    sound, rate = soundfile.read(render.AUDIO / "improvisation-1.mp3")
+def test_params_are_applied():
+    write_two_note_samples({"improvisation-1": 0.5})
+    render.main(RenderParams(sample_rate=22050, loudness_dbfs=-31.0))
+    sound, rate = soundfile.read(paths.AUDIO / "improvisation-1.mp3")
     assert rate == 22050
     assert 10 * np.log10((sound**2).mean()) == pytest.approx(-31, abs=0.2)
 
 
-def test_no_samples():
-    write({})
+def test_no_samples_give_an_empty_folder():
+    write_two_note_samples({})
     render.main(PARAMS)
-    assert render.AUDIO.is_dir()
-    assert not list(render.AUDIO.iterdir())
+    assert paths.AUDIO.is_dir()
+    assert not list(paths.AUDIO.iterdir())

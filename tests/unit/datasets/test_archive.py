@@ -1,4 +1,4 @@
-"""Fetching from a server that misbehaves, unpacking archives that are damaged, wrong or hostile."""
+"""Downloads from a server that fails, and archives that are damaged, wrong or malicious."""
 
 import hashlib
 import io
@@ -31,7 +31,7 @@ SIZE = sum(map(len, FILES.values()))
 
 
 def packed(files=FILES, method=zipfile.ZIP_DEFLATED, level=None) -> bytes:
-    """A zip archive of `files`, a mapping or pairs of name or ZipInfo and content."""
+    """Return a zip archive of `files`: a mapping, or pairs of a name or ZipInfo and the content."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method, compresslevel=level) as out:
         for name, content in files.items() if isinstance(files, dict) else files:
@@ -51,8 +51,8 @@ def unpack(content: bytes, folder: Path) -> dict[str, bytes]:
     return tree(folder / "out")
 
 
-def refused(content: bytes, folder: Path) -> str:
-    """The message with which the archive is refused, after checking that nothing came to lie outside `out`."""
+def rejection(content: bytes, folder: Path) -> str:
+    """Return the error for an archive, after checking that nothing was written outside `out`."""
     with pytest.raises(InputError) as caught:
         unpack(content, folder)
     assert set(tree(folder)) <= {"set.zip"} | {f"out/{name}" for name in FILES}
@@ -62,24 +62,24 @@ def refused(content: bytes, folder: Path) -> str:
     return message
 
 
-# -- fetching
+# -- downloading
 
 CONTENT = random.Random(3).randbytes(600_000)
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch):
-    monkeypatch.setattr(archive, "WAITS", (0, 0, 0))
+def _retry_without_delay(monkeypatch):
+    monkeypatch.setattr(archive, "RETRY_DELAYS", (0, 0, 0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def fetch(server, target: Path, limit: int = 10**6) -> bytes:
-    archive.download(server.url, target, limit)
+def fetch(server, target: Path, max_bytes: int = 10**6) -> bytes:
+    archive.download(server.url, target, max_bytes)
     return target.read_bytes()
 
 
 @pytest.mark.parametrize("length", [True, False])
-def test_fetches_a_file(tmp_path, length):
+def test_downloads_a_file(tmp_path, length):
     with http_server.serving(http_server.whole(CONTENT, length)) as server:
         assert fetch(server, tmp_path / "file") == CONTENT
     assert len(server.requests) == 1
@@ -97,20 +97,20 @@ def test_fetches_a_file(tmp_path, length):
         pytest.param(lambda handler: None, id="no answer"),
     ],
 )
-def test_tries_again_after_a_failure_that_may_pass(tmp_path, failure):
+def test_retries_after_a_transient_failure(tmp_path, failure):
     with http_server.serving(failure, failure, http_server.whole(CONTENT)) as server:
         assert fetch(server, tmp_path / "file") == CONTENT
     assert len(server.requests) == 3
 
 
-def test_goes_on_where_the_connection_broke(tmp_path):
+def test_resumes_where_the_connection_broke(tmp_path):
     with http_server.serving(
         http_server.broken(CONTENT, 400_000, etag='"1"'), http_server.whole(CONTENT, etag='"1"')
     ) as server:
         assert fetch(server, tmp_path / "file") == CONTENT
     start = int(server.requests[1]["Range"].removeprefix("bytes=").removesuffix("-"))
     assert server.requests[1]["If-Range"] == '"1"'
-    assert 300_000 < start <= 400_000  # what was left in the last buffer is asked for again
+    assert 300_000 < start <= 400_000  # the rest of the last buffer is requested again
 
 
 @pytest.mark.parametrize("etags", [('"1"', '"2"'), ('"1"', ""), ("", '"2"'), ('W/"1"', 'W/"1"')])
@@ -130,7 +130,7 @@ def test_starts_over_when_the_server_refuses_the_range(tmp_path):
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410])
-def test_does_not_ask_again_for_what_is_not_there(tmp_path, code):
+def test_does_not_retry_for_a_missing_file(tmp_path, code):
     with (
         http_server.serving(http_server.status(code)) as server,
         pytest.raises(InputError, match=f"{server.url}.* {code} "),
@@ -145,7 +145,7 @@ def test_gives_up_on_a_server_that_stays_busy(tmp_path):
     assert len(server.requests) == 4
 
 
-def test_says_why_a_server_cannot_be_reached(tmp_path):
+def test_the_error_says_why_a_server_cannot_be_reached(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with pytest.raises(InputError, match=r"/x: cannot be downloaded: Connection refused"):
@@ -153,16 +153,16 @@ def test_says_why_a_server_cannot_be_reached(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/set.zip", "http://", "https://a b/", "http://[::1/x", "http://a..b/x"])
-def test_says_what_is_wrong_with_an_address(tmp_path, url):
+def test_the_error_says_what_is_wrong_with_a_url(tmp_path, url):
     with pytest.raises(InputError, match="cannot be downloaded") as caught:
         archive.download(url, tmp_path / "file", 10)
     assert "attempts" not in str(caught.value)
 
 
 @pytest.mark.parametrize("answer", [http_server.whole(CONTENT), http_server.endless])
-def test_takes_no_more_than_the_limit(tmp_path, answer):
+def test_writes_no_more_than_the_limit(tmp_path, answer):
     with http_server.serving(answer) as server, pytest.raises(InputError, match="larger than"):
-        fetch(server, tmp_path / "file", limit=500_000)
+        fetch(server, tmp_path / "file", max_bytes=500_000)
     assert (tmp_path / "file").stat().st_size <= 500_000
     assert len(server.requests) == 1
 
@@ -177,7 +177,7 @@ def test_takes_no_more_than_the_limit(tmp_path, answer):
     st.lists(st.sampled_from(["set/", "set/deep/", "other/"])),
 )
 @settings(max_examples=30, deadline=None)
-def test_accepts_the_files_however_they_are_packed(order, method, level, folders):
+def test_accepts_the_files_in_any_order_and_compression(order, method, level, folders):
     content = packed([(name, b"") for name in folders] + [(name, FILES[name]) for name in order], method, level)
     with tempfile.TemporaryDirectory() as folder:
         assert unpack(content, Path(folder)) == FILES
@@ -199,38 +199,38 @@ def test_accepts_an_unpacked_folder(tmp_path):
 
 
 def test_names_the_file_that_differs(tmp_path):
-    message = refused(packed(FILES | {"set/one.midi": b"x" + FILES["set/one.midi"][1:]}), tmp_path)
+    message = rejection(packed(FILES | {"set/one.midi": b"x" + FILES["set/one.midi"][1:]}), tmp_path)
     assert "set/one.midi: is not the data set's file" in message
 
 
 def test_names_a_file_that_is_missing(tmp_path):
     files = {name: content for name, content in FILES.items() if name != "set/one.midi"}
-    assert "lacks set/one.midi" in refused(packed(files), tmp_path)
+    assert "lacks set/one.midi" in rejection(packed(files), tmp_path)
 
 
-def test_names_a_file_that_does_not_belong(tmp_path):
-    assert "'set/three.midi': is not a file of the data set" in refused(
+def test_names_a_file_that_is_not_listed(tmp_path):
+    assert "'set/three.midi': is not a file of the data set" in rejection(
         packed(FILES | {"set/three.midi": b""}), tmp_path
     )
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>log in here</html>", packed()[:-1], packed()[:2000]])
-def test_refuses_what_is_not_a_whole_archive(tmp_path, content):
-    assert "not a whole zip archive" in refused(content, tmp_path)
+def test_rejects_an_incomplete_archive(tmp_path, content):
+    assert "not a whole zip archive" in rejection(content, tmp_path)
 
 
-def test_refuses_an_archive_without_its_beginning(tmp_path):
-    assert "'set/list.csv': is damaged" in refused(packed()[2000:], tmp_path)
+def test_rejects_an_archive_whose_beginning_is_missing(tmp_path):
+    assert "'set/list.csv': is damaged" in rejection(packed()[2000:], tmp_path)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_names_a_file_that_is_damaged(tmp_path, method):
     content = bytearray(packed(method=method))
-    content[content.index(b"set/one.midi") + len("set/one.midi")] ^= 0xFF  # for deflate, a block of no known kind
-    assert "set/one.midi: damaged in the archive" in refused(bytes(content), tmp_path)
+    content[content.index(b"set/one.midi") + len("set/one.midi")] ^= 0xFF  # for deflate, an invalid block type
+    assert "set/one.midi: damaged in the archive" in rejection(bytes(content), tmp_path)
 
 
-def test_says_that_there_is_no_such_archive(tmp_path):
+def test_names_a_missing_archive(tmp_path):
     with pytest.raises(InputError, match="label: no such file"):
         archive.extract_archive(tmp_path / "none.zip", tmp_path / "out", SUMS, SIZE, "label")
 
@@ -241,49 +241,49 @@ ESCAPES += ["set/one.midi\0../out.midi"]
 
 
 @pytest.mark.parametrize("name", ESCAPES)
-def test_refuses_a_path_escape(tmp_path, name):
+def test_rejects_a_path_escape(tmp_path, name):
     entry = zipfile.ZipInfo("placeholder")
-    entry.filename = name  # past ZipInfo's own clean-up
+    entry.filename = name  # ZipInfo's constructor would normalize it
     content = packed([*FILES.items(), (entry, b"bad")])
-    assert f"{name!r}: leads out of the folder" in refused(content, tmp_path)
+    assert f"{name!r}: leads out of the folder" in rejection(content, tmp_path)
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
 @pytest.mark.parametrize("name", ["set/one.midi", "set/deep/"])
-def test_refuses_links_and_devices(tmp_path, kind, name):
+def test_rejects_links_and_devices(tmp_path, kind, name):
     entry = zipfile.ZipInfo(name)
     entry.create_system = 3
     entry.external_attr = (kind | 0o777) << 16
-    assert f"{name!r}: is a link or a device" in refused(packed([(entry, b"/etc/passwd"), *FILES.items()]), tmp_path)
+    assert f"{name!r}: is a link or a device" in rejection(packed([(entry, b"/etc/passwd"), *FILES.items()]), tmp_path)
 
 
-def test_refuses_duplicate_names(tmp_path):
+def test_rejects_duplicate_names(tmp_path):
     content = packed([*FILES.items(), ("set/one.midi", b"another")])
-    assert "'set/one.midi': is in the archive twice" in refused(content, tmp_path)
+    assert "'set/one.midi': is in the archive twice" in rejection(content, tmp_path)
 
 
-def test_refuses_a_bomb_before_writing_anything(tmp_path):
+def test_rejects_a_zip_bomb_before_writing_anything(tmp_path):
     content = packed(FILES | {"set/one.midi": bytes(50_000_000)}, level=9)
     assert len(content) < 100_000
-    assert "unpacks to more than" in refused(content, tmp_path)
+    assert "unpacks to more than" in rejection(content, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("claimed", [0, 1, 3000])
-def test_refuses_a_bomb_that_lies_about_its_size(tmp_path, claimed):
+def test_rejects_a_zip_bomb_with_a_false_size(tmp_path, claimed):
     size = 50_000_000
     content = packed(FILES | {"set/one.midi": bytes(size)}, level=9)
     content = content.replace(struct.pack("<L", size), struct.pack("<L", claimed))
-    assert "set/one.midi" in refused(content, tmp_path)
+    assert "set/one.midi" in rejection(content, tmp_path)
 
 
-def test_refuses_encryption_and_rare_packing(tmp_path):
+def test_rejects_encryption_and_rare_compression_methods(tmp_path):
     content = bytearray(packed())
     content[content.index(b"PK\x01\x02") + 8] |= 1
-    assert "is encrypted" in refused(bytes(content), tmp_path)
-    # zipfile unpacks these methods without a limit, so a few bytes could fill the memory.
-    assert "not deflate" in refused(packed(method=zipfile.ZIP_LZMA), tmp_path)
-    assert "not deflate" in refused(packed(method=zipfile.ZIP_BZIP2), tmp_path)
+    assert "is encrypted" in rejection(bytes(content), tmp_path)
+    # zipfile does not limit what one read unpacks with these methods, so a few bytes could fill the memory.
+    assert "not deflate" in rejection(packed(method=zipfile.ZIP_LZMA), tmp_path)
+    assert "not deflate" in rejection(packed(method=zipfile.ZIP_BZIP2), tmp_path)
 
 
 @st.composite
@@ -291,7 +291,7 @@ def damaged(draw) -> bytes:
     content = bytearray(packed())
     directory = content.index(b"PK\x01\x02")
     for _ in range(draw(st.integers(1, 4))):
-        # Most of the bytes are music; the headers at the end are where damage is interesting.
+        # Most bytes are file content; damage to the headers at the end tests more.
         place = draw(st.integers(0, len(content) - 1) | st.integers(directory, len(content) - 1))
         change = draw(st.sampled_from(["set", "insert", "delete", "cut"]))
         if change == "set":
@@ -307,7 +307,7 @@ def damaged(draw) -> bytes:
 
 @given(damaged())
 @settings(max_examples=200, deadline=None)
-def test_damage_is_harmless_or_refused(content):
+def test_damage_is_harmless_or_rejected(content):
     with tempfile.TemporaryDirectory() as folder:
         try:
             assert unpack(content, Path(folder)) == FILES

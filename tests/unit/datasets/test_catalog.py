@@ -1,23 +1,17 @@
-"""The catalogue, and the pieces and splits of an unpacked data set."""
+"""The catalog: records, checksums, and finding the folder of a data set."""
 
-import hashlib
-import os
 import re
-import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from stages.datasets import catalog, splits
-from stages.datasets.splits import Piece
+from stages.datasets import catalog
 from stages.utils.errors import InputError
+from tests.helpers.source_analysis import ROOT
 
-CATALOGUED = sorted(path.parent for path in Path("data").glob("*/dataset.yaml"))
-HEADING = "canonical_composer,canonical_title,split,year,midi_filename,audio_filename,duration\n"
+CATALOG_FOLDERS = sorted(path.parent for path in (ROOT / "data").glob("*/dataset.yaml"))
 
 
 def write(folder: Path, files: dict[str, bytes]) -> Path:
@@ -27,33 +21,26 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-def split_by_file(folder: Path, validation_share=0.2, test_share=0.2) -> dict[str, str]:
-    return {piece.file: piece.split for piece in splits.list_pieces(folder, validation_share, test_share)}
-
-
-# -- the catalogue
-
-
-@pytest.mark.parametrize("folder", CATALOGUED, ids=lambda folder: folder.name)
-def test_catalogue_entries_are_whole(folder):
-    entry = catalog.read_record(folder)
-    assert entry.name == folder.name
+@pytest.mark.parametrize("folder", CATALOG_FOLDERS, ids=lambda folder: folder.name)
+def test_records_of_the_repository_are_complete(folder):
+    record = catalog.read_record(folder)
+    assert record.name == folder.name
     checksums = catalog.read_checksums(folder)
     assert list(checksums) == sorted(checksums)
     assert len({Path(name).parts[0] for name in checksums}) == 1
-    if entry.archive:
-        assert catalog.sha256(folder / entry.archive) == entry.sha256
+    if record.archive:
+        assert catalog.sha256(folder / record.archive) == record.sha256
 
 
-def test_maestro_is_the_official_one():
-    entry = catalog.read_record(Path("data/maestro"))
-    assert entry.sha256 == "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c"
-    checksums = catalog.read_checksums(Path("data/maestro"))
+def test_maestro_is_the_official_release():
+    record = catalog.read_record(ROOT / "data/maestro")
+    assert record.sha256 == "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c"
+    checksums = catalog.read_checksums(ROOT / "data/maestro")
     assert len(checksums) == 1280
     assert Counter(Path(name).suffix for name in checksums) == {".midi": 1276, ".csv": 1, ".json": 1, "": 2}
 
 
-ENTRY = {
+RECORD = {
     "name": "mine",
     "title": "My pieces",
     "url": "https://example.org/mine.zip",
@@ -68,37 +55,44 @@ ENTRY = {
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"licence": None}, "licence: .*string"),
-        ({"sha256": "0" * 63}, "sha256: .*pattern"),
-        ({"unpacked_bytes": 0}, "unpacked_bytes: .*greater than 0"),
-        ({"unpacked_bytes": "10"}, "unpacked_bytes: .*integer"),
-        ({"licnce": "CC0"}, "licnce: .*not permitted"),
+        ({"licence": None}, "licence = None: must be a valid string"),
+        ({"sha256": "0" * 63}, "sha256 = .*pattern"),
+        ({"unpacked_bytes": 0}, "unpacked_bytes = 0: must be greater than 0"),
+        ({"unpacked_bytes": "10"}, "unpacked_bytes = '10': must be a valid integer"),
+        ({"licnce": "CC0"}, "licnce: unknown key"),
         ({"archive": "mine.zip"}, "give either url or archive"),
         ({"url": None}, "give either url or archive"),
     ],
 )
-def test_a_faulty_entry_is_one_line_that_names_the_key(tmp_path, change, message):
-    write(tmp_path, {"dataset.yaml": yaml.safe_dump(ENTRY).encode()})
+def test_an_invalid_record_gives_one_line_that_names_the_key(tmp_path, change, message):
+    write(tmp_path, {"dataset.yaml": yaml.safe_dump(RECORD).encode()})
     assert catalog.read_record(tmp_path).title == "My pieces"
-    write(tmp_path, {"dataset.yaml": yaml.safe_dump(ENTRY | change).encode()})
+    write(tmp_path, {"dataset.yaml": yaml.safe_dump(RECORD | change).encode()})
     with pytest.raises(InputError, match=rf"^{re.escape(str(tmp_path))}/dataset.yaml: {message}.*$") as caught:
         catalog.read_record(tmp_path)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\xff", b"", b"- 1"])
-def test_an_unreadable_entry_is_one_line(tmp_path, content):
+def test_an_unreadable_record_gives_one_line_that_names_the_file(tmp_path, content):
     write(tmp_path, {"dataset.yaml": content})
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=rf"^{re.escape(str(tmp_path))}/dataset.yaml: ") as caught:
         catalog.read_record(tmp_path)
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_an_entry_is_not_catalogued(tmp_path):
+def test_a_missing_key_is_named(tmp_path):
+    record = {key: value for key, value in RECORD.items() if key != "citation"}
+    write(tmp_path, {"dataset.yaml": yaml.safe_dump(record).encode()})
+    with pytest.raises(InputError, match=r"dataset.yaml: citation: missing key"):
+        catalog.read_record(tmp_path)
+
+
+def test_a_folder_without_a_record_is_not_in_the_catalog(tmp_path):
     assert catalog.read_record(tmp_path) is None
 
 
-def test_reads_what_sha256sum_writes(tmp_path):
+def test_reads_the_format_of_sha256sum(tmp_path):
     one, two = "1" * 64, "a" * 64
     write(tmp_path, {"SHA256SUMS": f"{one}  set/a file.midi\n{two} *set/LICENSE\n".encode()})
     assert catalog.read_checksums(tmp_path) == {"set/a file.midi": one, "set/LICENSE": two}
@@ -108,7 +102,7 @@ def test_reads_what_sha256sum_writes(tmp_path):
     "line",
     ["", "1" * 63 + "  x", "1" * 64 + " x", "G" * 64 + "  x", "1" * 64 + "  ../x", "1" * 64 + "  /x", "1" * 64 + "  a"],
 )
-def test_a_faulty_checksum_is_named_by_its_line(tmp_path, line):
+def test_an_error_names_the_invalid_line_of_the_checksums(tmp_path, line):
     write(tmp_path, {"SHA256SUMS": f"{'0' * 64}  a\n{line}\n".encode()})
     with pytest.raises(InputError, match="SHA256SUMS: line 2: "):
         catalog.read_checksums(tmp_path)
@@ -125,7 +119,7 @@ def test_checksums_are_required(tmp_path):
         catalog.read_checksums(tmp_path)
 
 
-def test_finds_a_set_by_name_and_by_path(tmp_path):
+def test_finds_a_data_set_by_name_and_by_path(tmp_path):
     write(tmp_path, {"data/known/dataset.yaml": b"", "data/other/dataset.yaml": b"", "elsewhere/midi/a.mid": b""})
     data = tmp_path / "data"
     assert catalog.find_dataset(data, "known") == data / "known"
@@ -133,155 +127,5 @@ def test_finds_a_set_by_name_and_by_path(tmp_path):
     for name in ["unknown", "known/dataset.yaml"]:
         with pytest.raises(InputError, match=rf"'{name}': .* use known, other or the path"):
             catalog.find_dataset(data, name)
-    with pytest.raises(InputError, match=r"as seen from .*/data/: \.\./elsewhere/midi$"):
+    with pytest.raises(InputError, match=r"relative to .*/data/: \.\./elsewhere/midi$"):
         catalog.find_dataset(data, str(tmp_path / "elsewhere/midi"))
-
-
-# -- pieces of a set with a table
-
-
-@pytest.fixture
-def maestro(tmp_path):
-    rows = 'Bach,"Prelude, in C",train,2004,2004/b.midi,x,1.5\nBerg,Sonata,validation,,2018/a.midi,,\n'
-    return write(
-        tmp_path,
-        {
-            "set/list.csv": (HEADING + rows + "Erik Satie,Gymnopédie,test,1888,2004/c.MID,,\n").encode(),
-            "set/2004/b.midi": b"",
-            "set/2018/a.midi": b"",
-            "set/2004/c.MID": b"",
-            "set/2004/unlisted.midi": b"",
-            "set/other.csv": b"a,b\n1,2\n",
-            "set/.hidden.csv": HEADING.encode(),
-        },
-    )
-
-
-def test_pieces_are_the_rows_of_the_table(maestro):
-    assert splits.list_pieces(maestro, 0.5, 0.5) == [
-        Piece("set/2004/b.midi", "train", "Bach", "Prelude, in C", 2004),
-        Piece("set/2004/c.MID", "test", "Erik Satie", "Gymnopédie", 1888),
-        Piece("set/2018/a.midi", "validation", "Berg", "Sonata", 0),
-    ]
-
-
-def test_reads_a_table_with_a_byte_order_mark_and_quotes(maestro):
-    table = maestro / "set/list.csv"
-    text = table.read_text(encoding="utf-8").replace("canonical_composer", '"canonical_composer"')
-    table.write_text(text, encoding="utf-8-sig", newline="\r\n")
-    assert len(splits.list_pieces(maestro, 0, 0)) == 3
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("Bach,Fugue,training,2004,2004/b.midi,,", "split = 'training': must be one of train, validation, test"),
-        ("Bach,Fugue,train,MMIV,2004/b.midi,,", "year = 'MMIV'"),
-        ("Bach,Fugue,train,2004,2004/none.midi,,", "midi_filename = '2004/none.midi': no such file"),
-        ("Bach,Fugue,train,2004,../set/2004/unlisted.midi,,", "no such file below"),
-        ("Bach,Fugue,train,2004,/etc/passwd,,", "no such file below"),
-        ("Bach,Fugue,train,2004,2004/b.midi,,", "is in the table twice"),
-        ("Bach,Fugue,train,2004,./2004/b.midi,,", "is in the table twice"),
-        ("Bach,Fugue,train", "has not as many fields"),
-        ("Bach,Fugue,train,2004,2004/unlisted.midi,,,,", "has not as many fields"),
-    ],
-)
-def test_a_faulty_row_is_named_by_its_line(maestro, row, message):
-    with (maestro / "set/list.csv").open("a", encoding="utf-8") as table:
-        table.write(row + "\n")
-    with pytest.raises(InputError, match=rf"set/list.csv: line 5: .*{re.escape(message)}"):
-        splits.list_pieces(maestro, 0, 0)
-
-
-@pytest.mark.parametrize("content", [b"\xe9,b,train,1,x,,\n", b'a"b,"c"d,train,1,x,,\n', b'"a,b\n'])
-def test_a_table_that_is_not_csv_is_one_line(maestro, content):
-    write(maestro, {"set/list.csv": HEADING.encode() + content})
-    with pytest.raises(InputError, match=r"set/list.csv: not a CSV file in UTF-8") as caught:
-        splits.list_pieces(maestro, 0, 0)
-    assert "\n" not in str(caught.value)
-
-
-def test_an_empty_table_and_a_second_one_are_refused(maestro):
-    write(maestro, {"set/list.csv": HEADING.encode()})
-    with pytest.raises(InputError, match=r"set/list.csv: no pieces"):
-        splits.list_pieces(maestro, 0, 0)
-    write(maestro, {"set/z.csv": HEADING.encode()})
-    with pytest.raises(InputError, match=r"set/z.csv: a second table of pieces beside .*set/list.csv"):
-        splits.list_pieces(maestro, 0, 0)
-
-
-# -- pieces of a folder of MIDI files
-
-
-def test_pieces_are_the_midi_files_of_a_folder(tmp_path):
-    names = ["b.mid", "A.MIDI", "Satie/Gymnopédie 1.Mid", "x/y/z.midi", "notes.txt", "x/.hidden.mid", ".git/a.mid"]
-    write(tmp_path, dict.fromkeys([*names, "midi", "x/mid", "table.csv"], b"x"))
-    assert splits.list_pieces(tmp_path, 0, 0) == [
-        Piece("A.MIDI", "train", "", "A", 0),
-        Piece("Satie/Gymnopédie 1.Mid", "train", "Satie", "Gymnopédie 1", 0),
-        Piece("b.mid", "train", "", "b", 0),
-        Piece("x/y/z.midi", "train", "y", "z", 0),
-    ]
-
-
-names = st.text("abcXYZ019 _", max_size=8).map(lambda name: name.strip() + "f.mid")
-folders = st.dictionaries(names, st.binary(max_size=3), min_size=1)
-
-
-@given(folders, folders)
-@settings(max_examples=30, deadline=None)
-def test_a_file_keeps_its_split_when_others_come_and_go_and_names_change(before, more):
-    after = {f"renamed/to/{number}.midi": content for number, content in enumerate([*before.values(), *more.values()])}
-    split_of_content = {}
-    for files in before, after:
-        with tempfile.TemporaryDirectory() as folder:
-            for name, split in split_by_file(write(Path(folder), files)).items():
-                assert split_of_content.setdefault(files[name], split) == split
-
-
-def test_splits_follow_the_hash_of_the_content(tmp_path):
-    files = {f"{number}.mid": str(number).encode() for number in range(500)}
-    found = split_by_file(write(tmp_path, files), 0.1, 0.25)
-    for name, content in files.items():
-        draw = int(hashlib.sha256(content).hexdigest(), 16) / 16**64
-        assert found[name] == ("validation" if draw < 0.1 else "test" if draw >= 0.75 else "train")
-    counts = Counter(found.values())
-    # Within four standard deviations of the shares asked for.
-    assert abs(counts["validation"] - 50) < 4 * (500 * 0.1 * 0.9) ** 0.5
-    assert abs(counts["test"] - 125) < 4 * (500 * 0.25 * 0.75) ** 0.5
-
-
-def test_a_share_changes_its_own_split_only(tmp_path):
-    folder = write(tmp_path, {f"{number}.mid": str(number).encode() for number in range(100)})
-    wide, narrow = split_by_file(folder, 0.4, 0.2), split_by_file(folder, 0.1, 0.2)
-    assert {name for name, split in wide.items() if split == "test"} == {
-        name for name, split in narrow.items() if split == "test"
-    }
-    assert set(split_by_file(folder, 0, 0).values()) == {"train"}
-    assert set(split_by_file(folder, 0.5, 0.5).values()) == {"validation", "test"}
-
-
-def test_a_folder_without_midi_files_is_refused(tmp_path):
-    write(tmp_path, {"a.txt": b"", ".b.mid": b""})
-    with pytest.raises(InputError, match="no pieces"):
-        splits.list_pieces(tmp_path, 0.1, 0.1)
-
-
-def test_links_to_files_are_followed_and_links_to_folders_refused(tmp_path):
-    write(tmp_path, {"elsewhere/a.mid": b"x", "mine/b.mid": b"x"})
-    (tmp_path / "mine/c.mid").symlink_to(tmp_path / "elsewhere/a.mid")
-    assert [path.name for path in splits.midi_files(tmp_path / "mine")] == ["b.mid", "c.mid"]
-    (tmp_path / "mine/more").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match=r"mine/more: a link to a folder"):
-        splits.midi_files(tmp_path / "mine")
-
-
-def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
-    try:
-        write(tmp_path, {os.fsdecode(b"file/Caf\xe9.mid"): b"", os.fsdecode(b"folder/Caf\xe9/a.mid"): b""})
-    except OSError:
-        pytest.skip("this file system takes UTF-8 names only")
-    with pytest.raises(InputError, match=r"Caf\\udce9.mid'\): the name is not UTF-8"):
-        splits.midi_files(tmp_path / "file")
-    with pytest.raises(InputError, match=r"folder/Caf\\udce9'\): the name is not UTF-8"):
-        splits.midi_files(tmp_path / "folder")

@@ -1,27 +1,40 @@
-"""Excerpts, their groups and ceilings, on music made by hand and at random."""
+"""Excerpts, groups of real excerpts and the tables of a comparison, on music made by hand and at random."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from stages.metrics import comparison, note_features
+from stages.metrics.comparison import Excerpts, cut_excerpts
 
 
 def music(pieces: int, notes: int, seed: int, transpose: int = 0) -> pd.DataFrame:
-    """Described pieces of random notes, their number of notes, loudness and speed drawn anew for each piece."""
+    """Return a feature table of random pieces; each piece has its own register, loudness and density."""
     random = np.random.default_rng(seed)
-    parts = []
+    tables = []
     for piece in range(pieces):
         start = np.cumsum(random.exponential(random.uniform(0.05, 0.2), notes).round(2) + 0.01)
         pitch = random.normal(random.uniform(55, 70), 10, notes).clip(21, 90) + transpose
         velocity = random.normal(random.uniform(50, 80), 10, notes).clip(1, 127)
-        sustained = random.exponential(0.5, notes).astype("float32") + 0.02
-        part = {"piece": piece, "start": start, "sustained": sustained, "pitch": pitch.astype("uint8")}
-        parts.append(pd.DataFrame(part | {"velocity": velocity.astype("uint8"), "step": 0, "duration": sustained}))
-    return note_features.add_features(pd.concat(parts, ignore_index=True))
+        duration = random.exponential(0.5, notes).astype("float32") + 0.02
+        columns = {"piece": piece, "start": start, "sounding_duration": duration, "pitch": pitch.astype("uint8")}
+        columns |= {"velocity": velocity.astype("uint8"), "step": 0, "key_duration": duration}
+        tables.append(pd.DataFrame(columns))
+    return note_features.add_features(pd.concat(tables, ignore_index=True))
 
 
-NOTHING = music(1, 4, 0)[:0]
+NO_MUSIC = music(1, 4, 0)[:0]
+
+
+def overlap_values(generated: Excerpts, validation: Excerpts, test: Excerpts) -> pd.Series:
+    """Return the values of `overlap_table` by measure, feature and source."""
+    table = comparison.overlap_table(generated, validation, test)
+    return table.set_index(["measure", "feature", "source"])["value"].sort_index()
+
+
+def descriptor_values(table: pd.DataFrame) -> pd.Series:
+    """Return the values of a table of descriptors by descriptor and source."""
+    return table.set_index(["descriptor", "source"])["value"]
 
 
 @pytest.mark.parametrize(
@@ -38,100 +51,132 @@ def test_excerpt_length(generated: list[int], real: list[int], length: int):
     assert comparison.excerpt_length(generated, real) == length
 
 
-def test_cut_takes_all_or_an_even_choice():
+def test_cut_excerpts_gives_all_or_evenly_spaced_ones():
     table = music(4, 25, 0)
-    assert comparison.cut_excerpts(table, 10).starts.tolist() == [2, 12, 27, 37, 52, 62, 77, 87]
-    assert comparison.cut_excerpts(table, 10, 4).starts.tolist() == [12, 37, 62, 87]
-    assert len(comparison.cut_excerpts(table, 10, 9)) == 8
-    assert len(comparison.cut_excerpts(NOTHING, 10)) == len(comparison.cut_excerpts(table, 0)) == 0
+    assert cut_excerpts(table, 10).starts.tolist() == [2, 12, 27, 37, 52, 62, 77, 87]
+    assert cut_excerpts(table, 10, 4).starts.tolist() == [12, 37, 62, 87]
+    assert len(cut_excerpts(table, 10, 9)) == 8
+    assert len(cut_excerpts(NO_MUSIC, 10)) == len(cut_excerpts(table, 0)) == 0
 
 
 def test_groups_are_as_large_as_the_generated_set_and_share_no_excerpt():
     table = music(10, 100, 0)
-    groups = list(comparison._groups(comparison.cut_excerpts(table, 10), 6))
+    groups = comparison._groups(cut_excerpts(table, 10), 6)
     assert len(groups) == 16
-    chosen = np.concatenate([group.starts for group in groups])
-    assert len(set(chosen)) == len(chosen) == 96
+    starts = np.concatenate([group.starts for group in groups])
+    assert len(set(starts)) == len(starts) == 96
     assert all(np.ptp(group.starts) > 800 for group in groups)
-    assert [len(group) for group in comparison._groups(comparison.cut_excerpts(table, 50), 100)] == [20]
-    assert not list(comparison._groups(comparison.cut_excerpts(table, 10), 0))
-    assert not list(comparison._groups(comparison.cut_excerpts(NOTHING, 10), 3))
+    assert [len(group) for group in comparison._groups(cut_excerpts(table, 50), 100)] == [20]
+    assert comparison._groups(cut_excerpts(table, 10), 0) == []
+    assert comparison._groups(cut_excerpts(NO_MUSIC, 10), 3) == []
 
 
-def test_overlaps_of_kin_reach_the_ceiling_and_of_foreign_music_do_not():
-    test, validation = (comparison.cut_excerpts(music(30, 80, seed), 40) for seed in (1, 2))
-    kin = comparison.overlaps(comparison.cut_excerpts(music(6, 40, 3), 40), validation, test)
-    assert list(kin) == ["overlapped_area", "histogram_overlap"]
-    for table in kin.values():
-        assert list(table) == ["mean", *note_features.FEATURES]
-        assert table["mean"]["generated"] == pytest.approx(table["mean"]["ceiling"], abs=0.1)
+def test_overlap_table_has_a_row_for_each_measure_feature_and_source():
+    excerpts = cut_excerpts(music(3, 40, 1), 40)
+    table = comparison.overlap_table(excerpts, excerpts, excerpts)
+    assert list(table.columns) == ["measure", "feature", "source", "value"]
+    assert table[["measure", "feature", "source"]].to_numpy().tolist() == [
+        [measure, feature, source]
+        for measure in ("overlapped_area", "histogram_overlap")
+        for feature in ("mean", *note_features.FEATURES)
+        for source in ("generated", "real")
+    ]
+
+
+def test_overlap_of_similar_music_is_that_of_real_music_and_of_dissimilar_music_is_not():
+    test, validation = (cut_excerpts(music(30, 80, seed), 40) for seed in (1, 2))
+    similar = overlap_values(cut_excerpts(music(6, 40, 3), 40), validation, test)
+    dissimilar = overlap_values(cut_excerpts(music(6, 40, 3, transpose=30), 40), validation, test)
+    for measure in ("overlapped_area", "histogram_overlap"):
+        mean = similar[measure, "mean"]
+        assert mean["generated"] == pytest.approx(mean["real"], abs=0.1)
         for feature in note_features.FEATURES:
-            assert 0.4 < table[feature]["generated"] <= 1
-    foreign = comparison.overlaps(comparison.cut_excerpts(music(6, 40, 3, transpose=30), 40), validation, test)
-    for name, table in foreign.items():
-        assert table["pitch"]["generated"] < table["pitch"]["ceiling"] / 2
-        assert table["pitch"]["ceiling"] == kin[name]["pitch"]["ceiling"]
-        assert table["step"] == kin[name]["step"]
+            assert 0.4 < similar[measure, feature, "generated"] <= 1
+        assert dissimilar[measure, "pitch", "generated"] < dissimilar[measure, "pitch", "real"] / 2
+        assert dissimilar[measure, "pitch", "real"] == similar[measure, "pitch", "real"]
+        assert dissimilar[measure, "step"].equals(similar[measure, "step"])
 
 
-def test_overlaps_mean():
-    test, validation = (comparison.cut_excerpts(music(20, 40, seed), 40) for seed in (1, 2))
-    for table in comparison.overlaps(comparison.cut_excerpts(music(4, 40, 3), 40), validation, test).values():
-        for source in ("generated", "ceiling"):
-            values = [table[feature][source] for feature in note_features.FEATURES]
-            assert table["mean"][source] == pytest.approx(np.mean(values))
+def test_mean_overlap_is_the_mean_over_features():
+    test, validation = (cut_excerpts(music(20, 40, seed), 40) for seed in (1, 2))
+    values = overlap_values(cut_excerpts(music(4, 40, 3), 40), validation, test)
+    for measure in ("overlapped_area", "histogram_overlap"):
+        for source in ("generated", "real"):
+            by_feature = [values[measure, feature, source] for feature in note_features.FEATURES]
+            assert values[measure, "mean", source] == pytest.approx(np.mean(by_feature))
 
 
 def test_histogram_overlap_with_itself_is_1():
-    every = comparison.cut_excerpts(music(5, 40, 1), 40)
-    pooled = comparison.overlaps(every, every, every)["histogram_overlap"]
-    assert all(value["generated"] == pytest.approx(1) for value in pooled.values())
+    excerpts = cut_excerpts(music(5, 40, 1), 40)
+    values = overlap_values(excerpts, excerpts, excerpts)["histogram_overlap"]
+    assert values[:, "generated"].to_numpy() == pytest.approx(1)
 
 
-def test_too_little_music_gives_none():
-    some, none = comparison.cut_excerpts(music(5, 40, 1), 40), comparison.cut_excerpts(NOTHING, 40)
+def test_values_are_missing_where_there_is_too_little_music():
+    some, none = cut_excerpts(music(5, 40, 1), 40), cut_excerpts(NO_MUSIC, 40)
     for generated, validation, test in [(none, some, some), (some, none, some), (some, some, none), (none, none, none)]:
-        report = comparison.overlaps(generated, validation, test)
-        for table in report.values():
-            for value in table.values():
-                assert (value["generated"] is None) == (not len(generated) or not len(test))
-                assert (value["ceiling"] is None) == (not len(generated) or not len(validation) or not len(test))
-        habits = comparison.compare_descriptors(generated, test, [])
-        copies = comparison.copied_runs(generated, test, [], [])
-        for value in [*habits.values(), *copies.values()]:
-            assert (value["generated"] is None) == (not len(generated))
-            assert (value["test"] is None) == (not len(generated) or not len(test))
+        overlap = comparison.overlap_table(generated, validation, test)
+        assert overlap["value"].dtype == np.float64
+        missing = overlap["value"].isna().groupby(overlap["source"])
+        assert (missing.all() == missing.any()).all()
+        assert missing.all()["generated"] == (not len(generated) or not len(test))
+        assert missing.all()["real"] == (not len(generated) or not len(validation) or not len(test))
+        for table in (
+            comparison.descriptor_table(generated, test, []),
+            comparison.copied_run_table(generated, test, [], []),
+        ):
+            assert table["value"].dtype == np.float64
+            missing = table["value"].isna().groupby(table["source"])
+            assert (missing.all() == missing.any()).all()
+            assert missing.all()["generated"] == (not len(generated))
+            assert missing.all()["real"] == (not len(generated) or not len(test))
 
 
-def line(pitches: list[int], velocities: list[int] | None = None) -> pd.DataFrame:
+def melody(pitches: list[int], velocities: list[int] | None = None) -> pd.DataFrame:
+    """Return a feature table of one piece with a note every 0.1 s."""
     start = np.arange(len(pitches)) * 0.1
-    frame = pd.DataFrame({"piece": 0, "start": start, "sustained": 0.1, "step": 0, "duration": 0.1})
-    return note_features.add_features(frame.assign(pitch=pitches, velocity=velocities or 64))
+    table = pd.DataFrame({"piece": 0, "start": start, "sounding_duration": 0.1, "step": 0, "key_duration": 0.1})
+    return note_features.add_features(table.assign(pitch=pitches, velocity=velocities or 64))
 
 
-def test_habits_by_hand():
-    played = comparison.cut_excerpts(line([60, 60, 62, 64, 65, 65, 65, 67], [50, 60, 50, 60, 80, 80, 80, 80]), 4)
-    fillings = comparison.cut_excerpts(line([70, 70, 70]), 3)
-    report = comparison.compare_descriptors(played, comparison.cut_excerpts(line([60, 62] * 8), 4), [fillings])
-    assert report["repeated_notes"] == {"generated": pytest.approx((1 / 3 + 2 / 3) / 2), "test": 0}
-    assert report["longest_repeat"] == {"generated": 3, "test": 1}
-    assert report["struck_together"] == {"generated": 0, "test": 0}
-    assert report["largest_instant"] == {"generated": 0.25, "test": 0.25}
-    assert report["velocity_spread"] == {"generated": 2.5, "test": 0}
-    assert report["tempo_drift"] == {"generated": 0, "test": 0}
-    longer = comparison.compare_descriptors(played, played, [comparison.cut_excerpts(line([70] * 5), 5)])
-    assert longer["longest_repeat"]["generated"] == 5
-    assert longer["largest_instant"]["generated"] == 0.25
+def test_descriptor_table_by_hand():
+    generated = cut_excerpts(melody([60, 60, 62, 64, 65, 65, 65, 67], [50, 60, 50, 60, 80, 80, 80, 80]), 4)
+    test = cut_excerpts(melody([60, 62] * 8), 4)
+    table = comparison.descriptor_table(generated, test, [cut_excerpts(melody([70, 70, 70]), 3)])
+    assert table.to_dict("list") == {
+        "descriptor": [name for name in comparison._DESCRIPTORS for _ in range(2)],
+        "source": ["generated", "real"] * 7,
+        "value": pytest.approx([(1 / 3 + 2 / 3) / 2, 0, 3, 1, 0, 0, 0, 0, 0.25, 0.25, 2.5, 0, 0, 0]),
+    }
+    assert list(comparison._DESCRIPTORS) == [
+        "repeated_note_rate",
+        "max_note_repeat",
+        "repeated_ngram_rate",
+        "same_onset_rate",
+        "max_onset_cluster",
+        "velocity_std",
+        "tempo_drift",
+    ]
+    longer_infill = cut_excerpts(melody([70] * 5), 5)
+    values = descriptor_values(comparison.descriptor_table(generated, generated, [longer_infill]))
+    assert values["max_note_repeat", "generated"] == 5
+    assert values["max_onset_cluster", "generated"] == 0.25
 
 
-def test_copies_by_hand():
+def test_copied_run_table_by_hand():
     random = np.random.default_rng(0)
     train = [random.integers(21, 100, 200)]
-    played = comparison.cut_excerpts(line([*(train[0][50:60] + 5), 30, 90, 31, 89, 32, 88, 33, 87, 34, 86]), 10)
-    fillings = comparison.cut_excerpts(line(train[0][:30].tolist()), 30)
-    report = comparison.copied_runs(
-        played, comparison.cut_excerpts(line([30, 100, 30, 100] * 10), 10), [fillings], train
-    )
-    assert report["longest"]["generated"] == 30
-    assert 5.5 <= report["mean"]["generated"] <= 6.5
-    assert report["longest"]["test"] <= 3
+    generated = cut_excerpts(melody([*(train[0][50:60] + 5), 30, 90, 31, 89, 32, 88, 33, 87, 34, 86]), 10)
+    infill = cut_excerpts(melody(train[0][:30].tolist()), 30)
+    test = cut_excerpts(melody([30, 100, 30, 100] * 10), 10)
+    table = comparison.copied_run_table(generated, test, [infill], train)
+    assert table[["descriptor", "source"]].to_numpy().tolist() == [
+        ["mean_copied_run", "generated"],
+        ["mean_copied_run", "real"],
+        ["max_copied_run", "generated"],
+        ["max_copied_run", "real"],
+    ]
+    values = descriptor_values(table)
+    assert values["max_copied_run", "generated"] == 30
+    assert 5.5 <= values["mean_copied_run", "generated"] <= 6.5
+    assert values["max_copied_run", "real"] <= 3

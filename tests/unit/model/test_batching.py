@@ -1,24 +1,29 @@
-"""Windows: every note once and in order, states reset where pieces begin, the same batches after an interruption."""
+"""Window batches: every note once and in order, states reset where pieces begin, skipped batches not computed."""
 
-import itertools
+from functools import partial
 from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.model.batching import PAD_PITCH, PieceSource, note_rows, padding_rows, window_batches
+from stages.model.batching import PieceSource, window_batches
+from stages.model.history import PAD_PITCH, note_rows, padding_rows
 from stages.representation.grid_encoding import PITCH
-from stages.training.data import training_batches
 from tests.helpers.numpy_model import random_fields
 
 
-def pieces_of(lengths):
+def return_fields(fields):
+    return fields
+
+
+def random_pieces(lengths):
     fields = [random_fields(seed, length) for seed, length in enumerate(lengths)]
-    return fields, [PieceSource(key, len(piece), lambda piece=piece: piece) for key, piece in enumerate(fields)]
+    return fields, [PieceSource(key, len(piece), partial(return_fields, piece)) for key, piece in enumerate(fields)]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 30), max_size=8),
     st.integers(1, 4),
@@ -26,83 +31,61 @@ def pieces_of(lengths):
     st.integers(0, 6),
     st.sampled_from([1, 9, 1024]),
 )
-def test_every_lane_reads_whole_pieces_in_order(lengths, lanes, window, lookahead, stretch):
-    """In however long stretches their rows are made."""
-    fields, pieces = pieces_of(lengths)
-    read = {key: [] for key in range(len(lengths))}
-    with mock.patch("stages.model.batching.BUFFER_NOTES", stretch):
-        steps = list(window_batches(pieces, lanes, window, lookahead))
-    for batch in steps:
-        assert batch.rows.shape == (lanes, 1 + window + lookahead, padding_rows(()).shape[0])
+def test_every_batch_row_reads_whole_pieces_in_order(lengths, batch_size, seq_len, lookahead, buffer_notes):
+    """Whatever the number of notes for which rows are computed at a time."""
+    fields, pieces = random_pieces(lengths)
+    notes_read = {key: [] for key in range(len(lengths))}
+    with mock.patch("stages.model.batching.BUFFER_NOTES", buffer_notes):
+        batches = list(window_batches(pieces, batch_size, seq_len, lookahead))
+    for batch in batches:
+        assert batch.rows.shape == (batch_size, 1 + seq_len + lookahead, padding_rows(()).shape[0])
         for rows, reset, key in zip(batch.rows, batch.reset, batch.piece, strict=True):
             if key < 0:
                 assert (rows == padding_rows(rows.shape[:1])).all()
                 continue
-            whole = np.concatenate([padding_rows((1,)), note_rows(fields[key]), padding_rows((window + lookahead,))])
-            at = len(read[key])
-            assert reset == (at == 0)
-            assert (rows == whole[at : at + len(rows)]).all()
-            inside = rows[1 : 1 + window]
-            read[key] += inside[inside[:, PITCH] < PAD_PITCH].tolist()
+            whole = np.concatenate([padding_rows((1,)), note_rows(fields[key]), padding_rows((seq_len + lookahead,))])
+            position = len(notes_read[key])
+            assert reset == (position == 0)
+            assert (rows == whole[position : position + len(rows)]).all()
+            window = rows[1 : 1 + seq_len]
+            notes_read[key] += window[window[:, PITCH] < PAD_PITCH].tolist()
     for key, piece in enumerate(fields):
-        assert read[key] == (note_rows(piece).tolist() if len(piece) else [])
+        assert notes_read[key] == (note_rows(piece).tolist() if len(piece) else [])
 
 
-@given(st.integers(1, 60), st.integers(0, 59))
-def test_rows_of_a_piece_s_end_are_the_end_of_its_rows(length, first):
-    fields = random_fields(length, length)
-    first = min(first, length - 1)
-    assert (note_rows(fields, first) == note_rows(fields)[first:]).all()
+@pytest.mark.parametrize("skip", [0, 1, 4, 9, 100])
+def test_skipping_leaves_out_the_first_batches_and_changes_no_other(skip):
+    _, pieces = random_pieces([50, 7, 90, 30, 1])
+    skipped = list(window_batches(pieces, 2, 8, 3, skip))
+    expected = list(window_batches(pieces, 2, 8, 3))[skip:]
+    assert len(skipped) == len(expected)
+    for batch, other in zip(skipped, expected, strict=True):
+        assert (batch.rows == other.rows).all()
+        assert (batch.reset == other.reset).all() and (batch.piece == other.piece).all()
 
 
-def batches(skip=0, lengths=(50, 7, 90), **more):
-    fields, _ = pieces_of(lengths)
-    settings = {
-        "seed": 1,
-        "streams": 4,
-        "window": 8,
-        "infill_streams": 2,
-        "longest_gap": 5,
-        "transpose": 3,
-        "stretch": 0.0,
-    }
-    return training_batches(
-        [lambda stretch, piece=piece: piece for piece in fields], list(lengths), **(settings | more), skip=skip
-    )
+def test_pieces_that_only_skipped_batches_need_are_not_loaded():
+    fields, _ = random_pieces([16, 16, 16])
+    loaded = []
+
+    def load(key):
+        loaded.append(key)
+        return fields[key]
+
+    pieces = [PieceSource(key, 16, partial(load, key)) for key in range(3)]
+    assert len(list(window_batches(pieces, 1, 8, 0, skip=3))) == 3
+    assert loaded == [1, 2]
 
 
-def test_going_on_gives_the_batches_of_an_unbroken_run():
-    unbroken = list(itertools.islice(batches(), 40))
-    for skip in (1, 17, 39):
-        for after, before in zip(batches(skip), unbroken[skip:], strict=False):
-            assert all((after[name] == before[name]).all() for name in before)
-
-
-def test_another_seed_gives_other_batches():
-    assert not (next(batches())["rows"] == next(batches(seed=2))["rows"]).all()
-
-
-def test_a_pass_holds_every_piece_whole_but_for_its_transposition():
-    fields, _ = pieces_of((20, 30))
-    read, current = [], []
-    for batch in itertools.islice(batches(streams=1, infill_streams=1, lengths=(20, 30)), 60):
-        if batch["reset"][0] and current:
-            read.append(np.concatenate(current))
-            current = []
-        inside = batch["rows"][0, 1:9]
-        current.append(inside[inside[:, PITCH] < PAD_PITCH][:, :4])
-    read = read[2:]  # the first pass may begin late in a piece
-    assert [sorted(map(len, read[at : at + 2])) for at in range(0, 8, 2)] == [[20, 30]] * 4
-    for piece in read:
-        original = fields[0] if len(piece) == 20 else fields[1]
-        moved = piece[:, PITCH] - original[:, PITCH]
-        assert (moved == moved[0]).all() and abs(moved[0]) <= 3
-        assert (np.delete(piece, PITCH, 1) == np.delete(original, PITCH, 1)).all()
-
-
-def test_gaps_are_short_more_often_than_long():
-    gaps = np.concatenate(
-        [batch["gap"] for batch in itertools.islice(batches(streams=64, infill_streams=64, lengths=(50,)), 60)]
-    )
-    counts = np.bincount(gaps, minlength=6)[1:]
-    assert counts == pytest.approx(len(gaps) * np.arange(1, 6) ** -0.5 / 3.2317, rel=0.15)
+def test_start_fractions_leave_out_the_beginning_of_first_pieces_only():
+    fields, pieces = random_pieces([40, 20, 33, 9])
+    batches = list(window_batches(pieces, 2, 8, 0, start_fractions=np.array([0.5, 0.99])))
+    # Of the 5 windows of the first piece 2 are left out, and of the 3 of the second piece 2.
+    first = {key: next(batch for batch in batches if key in batch.piece) for key in range(4)}
+    positions = {0: 16, 1: 16, 2: 0, 3: 0}
+    for key, batch in first.items():
+        row = batch.piece.tolist().index(key)
+        assert batch.reset[row]
+        assert (batch.rows[row, 0] == padding_rows(())).all()
+        expected = note_rows(fields[key])[positions[key] :][:8]
+        assert (batch.rows[row, 1 : 1 + len(expected)] == expected).all()

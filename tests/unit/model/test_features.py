@@ -1,71 +1,63 @@
-"""What the network is shown, against a slow reading of the whole past, note by note."""
+"""The input features of the network, compared with plain loops over the whole past of each note."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.model import batching, features, history
-from stages.representation.grid_encoding import PITCH, STEP
-from tests.helpers.numpy_model import Seen, random_fields
-
-
-def crowded(seed, notes):
-    """Notes on few keys, with pauses, so that keys are struck again at all distances."""
-    fields = random_fields(seed, notes)
-    random = np.random.default_rng(seed)
-    fields[:, PITCH] = random.choice([0, 3, 40, 87], notes)
-    fields[random.random(notes) < 0.05, STEP] = 1000
-    return fields
-
-
-def test_rows_are_what_can_be_told_of_the_past():
-    fields = crowded(1, 80)
-    assert (batching.note_rows(fields) == [Seen(fields, t).row() for t in range(len(fields))]).all()
+from stages.model import features, history
+from stages.representation.grid_encoding import STEP
+from tests.helpers.numpy_model import ReferenceNote, few_keys_fields, random_fields
 
 
 @pytest.mark.parametrize("name", ["keyboard_features", "nearby_key_features", "timing_histogram"])
-def test_features_against_loops(name):
-    fields = crowded(2, 60)
-    found = np.asarray(getattr(features, name)(batching.note_rows(fields)))
-    expected = np.stack([getattr(Seen(fields, t), name)() for t in range(len(fields))])
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+def test_features_match_loops(name):
+    fields = few_keys_fields(2, 60)
+    computed = np.asarray(getattr(features, name)(history.note_rows(fields)))
+    expected = np.stack([getattr(ReferenceNote(fields, index), name)() for index in range(len(fields))])
+    np.testing.assert_allclose(computed, expected, atol=1e-6)
 
 
-def test_after_a_note_its_own_end_counts_too():
-    fields = crowded(2, 60)
-    found = np.asarray(features.next_timing_histogram(batching.note_rows(fields)))
-    assert (found == [Seen(fields, t).timing_histogram(after=True) for t in range(len(fields))]).all()
+def test_next_timing_histogram_includes_the_end_of_the_note_itself():
+    fields = few_keys_fields(2, 60)
+    computed = np.asarray(features.next_timing_histogram(history.note_rows(fields)))
+    expected = [ReferenceNote(fields, index).next_timing_histogram() for index in range(len(fields))]
+    assert (computed == expected).all()
 
 
-def test_before_a_piece_nothing_is_told():
-    nothing = batching.padding_rows((1,))
-    assert not np.asarray(features.next_timing_histogram(nothing)).any()
-    assert not np.asarray(features.nearby_key_features(nothing)).any()
-    assert np.asarray(features.keyboard_features(nothing)).max() < 1e-4
+def test_padding_has_no_features():
+    padding = history.padding_rows((1,))
+    assert not np.asarray(features.next_timing_histogram(padding)).any()
+    assert not np.asarray(features.nearby_key_features(padding)).any()
+    assert np.asarray(features.keyboard_features(padding)).max() < 1e-4
 
 
-def test_a_note_is_written_in_the_order_in_which_its_fields_are_drawn():
-    rows = batching.note_rows(random_fields(3, 30))
+def test_without_a_future_time_features_are_zero():
+    computed = np.asarray(features.time_features(np.array([-1, 0, 5000])))
+    assert not computed[0].any()
+    assert computed[1].sum() == computed[1, 0] == 1
+    assert computed[2, :-1].sum() == computed[2, -2] == 1 and computed[2, -1] > 1
+
+
+def test_note_features_are_in_the_order_in_which_fields_are_predicted():
+    rows = history.note_rows(random_fields(3, 30))
     whole = np.asarray(features.note_features(rows))
     assert whole.shape == (30, features.NOTE_SIZE)
-    for field, known in (
-        (1, features.SIZE_BEFORE_PITCH),
-        (2, features.SIZE_BEFORE_DURATION),
-        (3, features.SIZE_BEFORE_VELOCITY),
-    ):
+    sizes = features.SIZE_BEFORE_PITCH, features.SIZE_BEFORE_DURATION, features.SIZE_BEFORE_VELOCITY
+    for field, size_before in enumerate(sizes, start=1):
         unknown = rows.copy()
         unknown[:, field:4] = 1
-        assert (np.asarray(features.note_features(unknown))[:, :known] == whole[:, :known]).all()
-        assert (np.asarray(features.note_features(unknown))[:, known:] != whole[:, known:]).any()
+        changed = np.asarray(features.note_features(unknown))
+        assert (changed[:, :size_before] == whole[:, :size_before]).all()
+        assert (changed[:, size_before:] != whole[:, size_before:]).any()
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.booleans())
-def test_the_next_row_is_that_of_the_whole_piece(seed, few_keys):
-    fields = (crowded if few_keys else random_fields)(seed, 40)
-    rows = np.concatenate([batching.padding_rows((1,)), batching.note_rows(fields)]).astype(np.int32)
-    after = np.array(features.next_row(rows[:-1], rows[1:, STEP]))
-    after[:, 1:4] = rows[1:, 1:4]
-    assert (after == rows[1:]).all()
+def test_next_row_gives_the_rows_of_the_whole_piece(seed, few_keys):
+    fields = (few_keys_fields if few_keys else random_fields)(seed, 40)
+    rows = np.concatenate([history.padding_rows((1,)), history.note_rows(fields)]).astype(np.int32)
+    next_rows = np.array(features.next_row(rows[:-1], rows[1:, STEP]))
+    next_rows[:, 1:4] = rows[1:, 1:4]
+    assert (next_rows == rows[1:]).all()
     assert history.NUM_RECENT < 40  # so that the oldest notes drop out

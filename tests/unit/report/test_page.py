@@ -1,5 +1,6 @@
-"""The page: sound structure, nothing of a title taken for markup, and a life in a real browser without a network."""
+"""The page: valid structure, titles as text and never markup, and behaviour in a real browser without a network."""
 
+import math
 import re
 import shutil
 from html.parser import HTMLParser
@@ -8,17 +9,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 from urllib.request import url2pathname
 
-import pandas as pd
 import pytest
 
 from stages.report import page
+from stages.samples.sample_set import Region
 from tests.helpers import sample_reports
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 
 class Document(HTMLParser):
-    """Every element of a page as (tag, attributes, text); balanced, or AssertionError."""
+    """Every element of a page as [tag, attributes, text]. Raises AssertionError if tags are not balanced."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -26,7 +27,7 @@ class Document(HTMLParser):
         self._open: list[int] = []
         self.feed(text)
         self.close()
-        assert not self._open, [self.elements[at][0] for at in self._open]
+        assert not self._open, [self.elements[index][0] for index in self._open]
 
     def handle_starttag(self, tag, attributes):
         self.elements.append([tag, dict(attributes), ""])
@@ -40,175 +41,142 @@ class Document(HTMLParser):
         assert self.elements[self._open.pop()][0] == tag
 
     def handle_data(self, data):
-        for at in self._open:
-            self.elements[at][2] += data
+        for index in self._open:
+            self.elements[index][2] += data
 
-    def all(self, *tags: str) -> list[list]:
+    def find_all(self, *tags: str) -> list[list]:
         return [element for element in self.elements if element[0] in tags]
-
-
-def sample(**changed) -> page.Sample:
-    about = {
-        "name": "improvisation-1",
-        "kind": "improvisation",
-        "title": "",
-        "composer": "",
-        "seconds": 8.0,
-        "regions": [],
-    }
-    return page.Sample(**(about | {"notes": sample_reports.notes()} | changed))
-
-
-def run(**changed) -> page.Run:
-    table = sample_reports.loss()
-    entries = [{name: entry[name] for name in entry if name != "notes"} for entry in sample_reports.samples()]
-    content = {
-        "data_set": "Music & <i>more</i>",
-        "sources": ["Licence <x>", "Someone. A title. 2019."],
-        "comparable": True,
-        "settings": {"train.units": 384},
-        "corpus": sample_reports.corpus(),
-        "training": sample_reports.training(table),
-        "likelihood": sample_reports.likelihood(),
-        "similarity": sample_reports.similarity(),
-        "loss": table,
-        "distributions": sample_reports.distributions(),
-        "samples": [sample(**entry) for entry in entries],
-    }
-    return page.Run(**(content | changed))
 
 
 @pytest.fixture(scope="module")
 def whole() -> Document:
-    return Document(page.render(run()))
+    return Document(page.render_page(sample_reports.run()))
 
 
-def test_the_notebook_stands_beside_where_its_music_was_the_same():
-    html = page.render(run(notebook=sample_reports.notebook()))
+def text_of(document: Document) -> str:
+    return re.sub("[ \n]+", " ", document.find_all("main")[0][2])
+
+
+def test_the_notebook_is_compared_only_where_it_was_measured():
+    html = page.render_page(sample_reports.run(notebook=sample_reports.notebook()))
     assert '<td class="extra">0.31</td>' in html and "93\u00a0%" in html and "24\u00a0%" in html
-    assert "notebook" not in page.render(run())
+    assert "notebook" not in page.render_page(sample_reports.run())
 
 
-def test_ids_are_unique_and_every_reference_has_its_target(whole):
+def test_ids_are_unique_and_every_reference_has_a_target(whole):
     ids = [attributes["id"] for _, attributes, _ in whole.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
-    text = page.render(run())
+    text = page.render_page(sample_reports.run())
     targets = re.findall(r'(?:href|xlink:href|aria-labelledby)="#?([\w-]+)"', text) + re.findall(
         r"url\(#([\w-]+)\)", text
     )
     assert {"listen", "run-heading"} <= set(targets) <= set(ids)
 
 
-def test_headings_are_in_order_without_a_gap(whole):
+def test_no_heading_level_is_skipped(whole):
     levels = [int(tag[1]) for tag, _, _ in whole.elements if re.fullmatch("h[1-6]", tag)]
     assert levels.count(1) == 1 and levels[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
-def test_every_picture_has_words_and_every_control_a_name(whole):
+def test_every_picture_has_a_description_and_every_control_a_name(whole):
     pictures = [attributes for _, attributes, _ in whole.elements if attributes.get("role") == "img"]
     assert len(pictures) == 6 + 4  # charts, rolls
     assert all(len(attributes["aria-label"]) > 30 for attributes in pictures)
-    assert all(attributes.get("aria-hidden") == "true" for _, attributes, _ in whole.all("svg"))
-    names = [attributes["aria-label"] for _, attributes, _ in whole.all("audio")]
-    assert names == ["Improvisation 1", "Continuation 1", "Filling 1", "The original of filling 1"]
-    assert all(
-        text.strip() for _, _, text in whole.all("a", "button", "caption", "th") if "bar" not in _.get("class", "")
-    )
+    assert all(attributes.get("aria-hidden") == "true" for _, attributes, _ in whole.find_all("svg"))
+    names = [attributes["aria-label"] for _, attributes, _ in whole.find_all("audio")]
+    assert names == ["Improvisation 1", "Continuation 1", "Infill 1", "The original of infill 1"]
+    assert all(text.strip() for _, _, text in whole.find_all("a", "button", "caption", "th"))
 
 
 def test_titles_are_text_and_never_markup():
-    text = page.render(run())
+    text = page.render_page(sample_reports.run())
     assert "<script>alert" not in text and "<b>Composer" not in text and "<i>more" not in text and "<x>" not in text
     document = Document(text)
-    assert len(document.all("script")) == 1
+    assert len(document.find_all("script")) == 1
     labels = [text for tag, attributes, text in document.elements if attributes.get("class") == "label"]
-    assert f"A. <b>Composer</b>, {sample_reports.TITLE}" in " ".join(labels)
+    assert f"{sample_reports.COMPOSER}, {sample_reports.TITLE}" in " ".join(labels)
 
 
-def test_nothing_is_loaded_from_elsewhere(whole):
+def test_nothing_is_loaded_from_another_host(whole):
     for tag, attributes, _ in whole.elements:
         for name in ("src", "href", "xlink:href", "srcset", "poster"):
             address = urlparse(attributes.get(name, ""))
             assert address.scheme in ("", "data") and not address.netloc, (tag, attributes)
-    style = whole.all("style")[0][2]
+    style = whole.find_all("style")[0][2]
     assert "url(" not in style and "@import" not in style
 
 
-def test_figures_of_the_run_are_on_the_page(whole):
-    text = re.sub("[ \n]+", " ", whole.all("main")[0][2])
+def test_numbers_of_the_run_are_on_the_page(whole):
+    text = text_of(whole)
     for shown in (
         "9.50",
         "14.50",
         "≈ 7.94",
         "≈ 7.42",
         "12,345",
+        "Music & <i>more</i>3 training pieces",
         "3 million",
-        "2.0 times the data",
-        "test, gap of 1 note",
+        "2.0 passes over the data",
+        "4 of 5stopped early",
+        "test, infill, gap of 1 note",
+        "in no other split, the total is 9.60",
+        "Generated excerpts of 24 notes",
         "3.1\u00a0%",
     ):
         assert shown in text, shown
 
 
-def test_reference_points_stand_only_beside_the_data_they_are_of():
-    assert "Music Transformer" not in page.render(run(comparable=False))
+def test_settings_are_grouped_by_section(whole):
+    captions = [text for _, _, text in whole.find_all("caption")]
+    assert captions[:2] == ["train", "generate"]
+    text = text_of(whole)
+    assert "lstm_units384" in text and "statefultrue" in text and "top_p1, 0.98" in text
 
 
-def test_what_a_run_lacks_is_said_and_breaks_nothing():
-    nothing = {"excerpts": {"notes": 0, "generated": 0, "test": 0, "validation": 0}}
-    absent = {"generated": None, "ceiling": None, "test": None}
-    nothing |= {name: {"mean": absent} for name in ("overlapped_area", "histogram_overlap", "habits", "copied_notes")}
-    table = sample_reports.loss(epochs=1, validation=False)
-    text = page.render(
-        run(
-            likelihood={"validation": None, "test": None, "unigram": None, "infill": {}},
-            similarity=nothing,
-            loss=table,
-            training=sample_reports.training(table),
+def test_published_results_are_shown_only_with_the_data_they_are_of():
+    assert "Music Transformer" not in page.render_page(sample_reports.run(show_published=False))
+
+
+def test_missing_parts_of_a_run_are_mentioned_and_break_nothing():
+    html = page.render_page(
+        sample_reports.run(
+            nll=sample_reports.nll(test=False),
+            overlap=sample_reports.overlap().assign(value=math.nan),
+            descriptors=sample_reports.descriptors(excerpts=0),
+            loss=sample_reports.loss(epochs=1, validation=False),
             distributions=sample_reports.distributions(()),
-            samples=[],
+            cards=[],
             sources=[],
         )
     )
-    Document(text)
-    for said in ("no test music", "no samples to compare", "made no samples", "no notes"):
-        assert said in text
+    Document(html)
+    for message in ("no test music", "no samples to compare", "made no samples", "no notes"):
+        assert message in html
 
 
-def test_a_roll_holds_every_note_once_at_its_place():
-    notes = sample_reports.notes()
-    one = sample(notes=notes)
-    scale = page.Scale.of([one])
-    drawn = []
-    for path in one.strokes(scale.high):
-        strokes = re.findall(r"M(\d+) (\d+)h(\d+)", path["d"])
-        drawn += [
-            (int(x) / 100, scale.high - int(row), int(w) / 100, path["generated"], path["opacity"])
-            for x, row, w in strokes
-        ]
-    drawn.sort()
-    for (start, pitch, length, generated, _), note in zip(drawn, notes.itertuples(), strict=True):
-        assert (start, length) == pytest.approx((note.start, note.sustained), abs=0.0051)
-        assert (pitch, generated) == (note.pitch, note.generated)
-    opacities = [float(opacity) for *_, opacity in drawn]
-    assert opacities == sorted(opacities) and len(set(opacities)) == page.SHADES  # the scale grows louder
+def test_too_few_excerpts_for_an_overlap_are_shown_as_dashes():
+    html = page.render_page(sample_reports.run(overlap=sample_reports.overlap().assign(value=math.nan)))
+    assert "nan" not in "".join(text for _, _, text in Document(html).find_all("td")) and "width:nan" not in html
+    assert '<th scope="row">pitch</th><td>–</td><td>–</td>' in html  # noqa: RUF001
 
 
-def test_a_filling_and_its_original_share_their_scale():
+def test_a_run_that_used_all_epochs_did_not_stop_early():
+    settings = {"train": {"epochs": 5}, "generate": {}}
+    assert "stopped early" not in page.render_page(sample_reports.run(settings=settings))
+
+
+def test_an_infill_and_its_original_share_their_scale():
     low = sample_reports.notes()
     high = low.assign(pitch=low["pitch"] + 30, start=low["start"] + 3)
-    about = {"regions": [{"kind": "filled", "start": 1, "end": 2}], "title": "t", "composer": "c"}
-    pair = [
-        sample(name="filling-7", kind="filling", notes=low, **about),
-        sample(name="original-7", kind="original", notes=high, **about),
-        sample(name="filling-8", kind="filling", notes=low, **about),
+    about = {"regions": (Region("infill", 1, 2),), "title": "t", "composer": "c"}
+    cards = [
+        sample_reports.card(low, name="infill-7", kind="infill", **about),
+        sample_reports.card(high, name="original-7", kind="original", **about),
+        sample_reports.card(low, name="infill-8", kind="infill", **about),
     ]
-    rolls = [
-        attributes
-        for _, attributes, _ in Document(page.render(run(samples=pair))).elements
-        if "data-seconds" in attributes
-    ]
+    document = Document(page.render_page(sample_reports.run(cards=cards)))
+    rolls = [attributes for _, attributes, _ in document.elements if "data-seconds" in attributes]
     assert rolls[0]["style"] == rolls[1]["style"] != rolls[2]["style"]
     assert float(rolls[0]["data-seconds"]) == pytest.approx(11, abs=0.01)
 
@@ -218,9 +186,9 @@ def test_a_filling_and_its_original_share_their_scale():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("a run") / "reports"  # a space, as in many people's paths
+    folder = tmp_path_factory.mktemp("a run") / "reports"  # a space, as many paths have
     sample_reports.write(folder)
-    (folder / "index.html").write_text(page.render(run()), encoding="utf-8")
+    (folder / "index.html").write_text(page.render_page(sample_reports.run()), encoding="utf-8")
     return folder
 
 
@@ -242,26 +210,26 @@ def chromium():
 
 @pytest.fixture
 def opened(chromium, folder):
-    """Opens the page; what it says on the console and what it asks for must be nothing and its own files."""
-    complaints, requests, contexts = [], [], []
+    """Return a function that opens the page; its console must stay empty, and it may request only its own files."""
+    problems, requests, contexts = [], [], []
 
-    def at(width: int = 1200, theme: str = "light"):
+    def open_page(width: int = 1200, theme: str = "light"):
         context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)
         context.set_default_timeout(15_000)
         contexts.append(context)
         tab = context.new_page()
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        tab.on("console", lambda message: problems.append(message.text))
+        tab.on("pageerror", lambda error: problems.append(str(error)))
+        tab.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
         context.on("request", lambda request: requests.append(request.url))
         tab.goto((folder / "index.html").as_uri())
         return tab
 
-    yield at
+    yield open_page
     for context in contexts:
         context.close()
-    # Closing a page breaks off the loading of its sound.
-    assert not [complaint for complaint in complaints if not complaint.endswith(".mp3")]
+    # Closing a page aborts the loading of its sound.
+    assert not [problem for problem in problems if not problem.endswith(".mp3")]
     assert requests and all(url.startswith(("file://", "data:")) for url in requests), requests
 
 
@@ -279,7 +247,7 @@ def test_playing_moves_the_playhead_with_the_sound(opened):
     tab.wait_for_function(f"{TIME} > 0.3 && {LEFT} > 0")
     early = tab.evaluate(LEFT)
     tab.wait_for_function(f"{LEFT} > {early} + 2")
-    assert tab.locator("#improvisation-1 .sounding").get_attribute("d")  # the notes that sound are lit
+    assert tab.locator("#improvisation-1 .sounding").get_attribute("d")  # sounding notes are highlighted
     tab.keyboard.press("Space")
     tab.wait_for_function("document.querySelector('#improvisation-1 audio').paused")
     left, time = tab.evaluate(f"[{LEFT}, {TIME}]")
@@ -301,20 +269,20 @@ def test_clicking_and_keys_seek(opened):
     assert tab.evaluate(LEFT) == pytest.approx(100, abs=1)
 
 
-def test_one_sample_plays_at_a_time_and_a_gap_can_be_heard_at_once(opened):
+def test_one_sample_plays_at_a_time_and_buttons_go_to_the_part_of_interest(opened):
     tab = opened()
     tab.locator("#improvisation-1 .roll").focus()
     tab.keyboard.press("Space")
     tab.wait_for_function(f"{TIME} > 0")
-    tab.get_by_role("button", name="Play the gap (Filling 1)").click()
-    tab.wait_for_function("!document.querySelector('#filling-1 audio').paused")
+    tab.get_by_role("button", name="Play the infill (Infill 1)").click()
+    tab.wait_for_function("!document.querySelector('#infill-1 audio').paused")
     tab.wait_for_function("(audio => audio.paused && !audio.ended)(document.querySelector('#improvisation-1 audio'))")
     # The button of a continuation goes to 2 s before the end of its prompt, at 4 s.
-    button = tab.get_by_role("button", name="Play where it sets in (Continuation 1)")
+    button = tab.get_by_role("button", name="Play the end of the prompt (Continuation 1)")
     assert float(button.get_attribute("data-seek")) == 2
     button.click()
     tab.wait_for_function("document.querySelector('#continuation-1 audio').currentTime >= 2")
-    tab.wait_for_function("document.querySelector('#filling-1 audio').paused")
+    tab.wait_for_function("document.querySelector('#infill-1 audio').paused")
 
 
 def test_every_link_resolves(opened, folder):
@@ -344,7 +312,7 @@ def test_the_keyboard_reaches_everything(opened):
     for _ in range(60):
         tab.keyboard.press("Tab")
         reached.add(tab.evaluate(f"({where})(document.activeElement)"))
-    for name in ("improvisation-1", "continuation-1", "filling-1", "original-1"):
+    for name in ("improvisation-1", "continuation-1", "infill-1", "original-1"):
         assert {f"roll {name}", f"AUDIO {name}", f"download {name}"} <= reached
     assert "BUTTON continuation-1" in reached and "SUMMARY" in reached
 
@@ -374,17 +342,10 @@ def test_text_is_readable_in_light_and_dark(opened, theme):
     assert (contrast(paper, "rgb(0, 0, 0)") < 2) == (theme == "dark")
 
 
-def test_without_scripts_everything_can_still_be_heard_and_seen(chromium, folder):
+def test_without_scripts_everything_can_still_be_played_and_seen(chromium, folder):
     context = chromium.new_context(java_script_enabled=False)
     tab = context.new_page()
     tab.goto((folder / "index.html").as_uri())
     assert tab.locator("audio").count() == tab.locator(".roll svg").count() == 4
-    assert not tab.get_by_role("button", name="Play the gap").is_visible()
+    assert not tab.get_by_role("button", name="Play the infill").is_visible()
     context.close()
-
-
-def test_notes_without_a_regular_index_draw_the_same():
-    # A sample's notes are rows of a larger table and keep their numbers there.
-    notes = sample_reports.notes()
-    moved = notes.set_index(pd.RangeIndex(100, 100 + len(notes)))
-    assert list(sample(notes=moved).strokes(72)) == list(sample(notes=notes).strokes(72))

@@ -1,4 +1,4 @@
-"""The optimizer: gates orthogonal one by one, Adam for what is not hidden to hidden."""
+"""The optimizer: every gate is orthogonalised by itself, and Adam updates what is not between hidden layers."""
 
 import keras
 import numpy as np
@@ -15,18 +15,18 @@ def singular_values(matrix):
 @pytest.mark.parametrize("shape, parts", [((8, 32), 4), ((12, 8), 1), ((8, 12), 1)])
 def test_updates_are_orthogonal_gate_by_gate(shape, parts):
     matrix = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    # One gate with far larger gradients than the others must not drown them.
+    # One gate has far larger gradients than the others, which must not suffer from it.
     matrix[:, : shape[1] // parts] *= 1000
-    found = np.asarray(Muon(0.01).zeropower_via_newtonschulz5(matrix, 5))
-    assert found.shape == shape and found.dtype == np.float32
-    for part, before in zip(np.split(found, parts, axis=1), np.split(matrix, parts, axis=1), strict=True):
-        # Five iterations take singular values near one, not to it; that is how the method is meant.
-        assert singular_values(part).min() > 0.4 and singular_values(part).max() < 1.4
+    orthogonal = np.asarray(Muon(0.01).zeropower_via_newtonschulz5(matrix, 5))
+    assert orthogonal.shape == shape and orthogonal.dtype == np.float32
+    for gate, before in zip(np.split(orthogonal, parts, axis=1), np.split(matrix, parts, axis=1), strict=True):
+        # Five iterations bring singular values near one, not to it; the method needs no more.
+        assert singular_values(gate).min() > 0.4 and singular_values(gate).max() < 1.4
         u, _, v = np.linalg.svd(before, full_matrices=False)
-        assert np.sum(part * (u @ v)) / np.linalg.norm(part) / np.linalg.norm(u @ v) > 0.95
+        assert np.sum(gate * (u @ v)) / np.linalg.norm(gate) / np.linalg.norm(u @ v) > 0.95
 
 
-def test_hidden_to_hidden_by_muon_and_the_rest_by_adam():
+def test_muon_updates_kernels_between_hidden_layers_and_adam_the_rest():
     network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
     optimizer = Muon(0.01)
     optimizer.build(network.trainable_variables)
@@ -44,7 +44,7 @@ def test_hidden_to_hidden_by_muon_and_the_rest_by_adam():
     }
 
 
-def test_it_minimises():
+def test_it_minimises_a_loss():
     keras.utils.set_random_seed(1)
     network = keras.Sequential([keras.layers.Dense(8, name="from_past"), keras.layers.Dense(1)])
     network.compile(Muon(0.02), loss="mse")

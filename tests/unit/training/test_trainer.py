@@ -1,134 +1,173 @@
-"""Training learns, stops, and after an interruption goes on to the very weights of an unbroken run."""
+"""Training learns, stops early, and after an interruption ends with the weights of an uninterrupted run."""
 
-from dataclasses import replace
+import copy
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 
-import keras
 import numpy as np
+import pandas as pd
 import pytest
 
-from stages.model import batching, likelihood
 from stages.model.bilstm import BiLSTM
-from stages.training import checkpoint, data, determinism, trainer
-from tests.helpers.numpy_model import Reference, random_fields
+from stages.model.likelihood import make_scorer
+from stages.training import determinism
+from stages.training.checkpoint import Checkpoint
+from stages.training.data import BatchConfig, TrainingPiece, training_batches
+from stages.training.losses import LOSS_SUMS
+from stages.training.trainer import Trainer, TrainingConfig
+from stages.training.training_model import TrainingModel
+from stages.utils.csv_io import write_csv
+from tests.helpers.numpy_model import random_fields
 
-SCHEDULE = trainer.TrainingConfig(
+pytestmark = pytest.mark.slow
+
+CONFIG = TrainingConfig(
     epochs=4, steps_per_epoch=3, learning_rate=0.01, warmup_steps=2, weight_decay=0.1, clip_norm=1.0, patience=9
 )
+BATCHES = BatchConfig(
+    seed=1,
+    batch_size=4,
+    seq_len=8,
+    infill_fraction=0.5,
+    max_gap_notes=4,
+    transpose_semitones=3,
+    time_stretch=0.0,
+)
+COLUMNS = [
+    "epoch",
+    "learning_rate",
+    "notes_seen",
+    "train_loss",
+    "train_infill_loss",
+    "validation_loss",
+    "validation_step",
+    "validation_pitch",
+    "validation_duration",
+    "validation_velocity",
+]
 
 
 class Interrupted(Exception):
-    pass
+    """Stands for whatever ends a process in the middle of training."""
 
 
-def train(
-    path,
-    schedule=SCHEDULE,
-    interrupt_after=None,
-    validate=None,
-    infill_streams=2,
-    pieces=None,
-    fingerprint="same",
-    transpose=3,
-    carry=True,
-    last_only=False,
-    dropout=0.2,
-):
-    """Progress and weights after training a tiny network on random notes."""
-    determinism.make_reproducible(5)
-    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
-    fields = pieces or [random_fields(seed, 40) for seed in range(5)]
-    given = 0
+def ignore_stretch(fields, stretch):
+    return fields
 
-    def supply(skip):
-        nonlocal given
-        for batch in data.training_batches(
-            [lambda stretch, piece=piece: piece for piece in fields],
-            [len(piece) for piece in fields],
-            seed=1,
-            streams=4,
-            window=8,
-            infill_streams=infill_streams,
-            longest_gap=4,
-            transpose=transpose,
-            stretch=0.0,
-            skip=skip,
-        ):
-            if given == interrupt_after:
-                raise Interrupted
-            given += 1
-            yield batch
 
-    score = likelihood.make_scorer(network)
-    progress = trainer.train_model(
-        trainer.TrainingModel(network, 4, carry=carry, last_only=last_only, dropout=dropout),
-        supply,
-        validate or (lambda: score(fields[:2]).mean()),
-        schedule,
-        checkpoint.Checkpoint(path, fingerprint),
+def losses(total):
+    return {"total": total, "step": 0.5, "pitch": 0.5, "duration": 0.5, "velocity": 0.5}
+
+
+def interrupt(batches, updates):
+    """The first so many batches, then an interruption."""
+    yield from islice(batches, updates)
+    raise Interrupted
+
+
+@dataclass
+class Run:
+    """A training of a tiny network on random notes."""
+
+    path: object
+    config: TrainingConfig = CONFIG
+    batches: BatchConfig = BATCHES
+    pieces: list = field(default_factory=lambda: [random_fields(seed, 40) for seed in range(5)])
+    validate: object = None
+    fingerprint: str = "same"
+    interrupt_after: int | None = None
+    on_epoch: object = len
+
+    def train(self):
+        """The state and the weights at the end."""
+        determinism.make_reproducible(5)
+        network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
+        score = make_scorer(network)
+        trainer = Trainer(
+            TrainingModel(network, self.batches.batch_size, dropout=0.2),
+            self.config,
+            self.validate or (lambda: score(self.pieces[:2]).mean()),
+            Checkpoint(self.path, self.fingerprint),
+            self.on_epoch,
+        )
+        return trainer.train(self._make_batches), network.get_weights()
+
+    def _make_batches(self, skip):
+        pieces = [TrainingPiece(len(piece), partial(ignore_stretch, piece)) for piece in self.pieces]
+        batches = training_batches(pieces, self.batches, skip)
+        return batches if self.interrupt_after is None else interrupt(batches, self.interrupt_after)
+
+
+def same(weights, others):
+    return all((a == b).all() for a, b in zip(weights, others, strict=True))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The state and the weights at the end of an uninterrupted run, and the history that it handed over each time."""
+    histories = []
+    run = Run(
+        tmp_path_factory.mktemp("run") / "c.npz", on_epoch=lambda history: histories.append(copy.deepcopy(history))
     )
-    return progress, network.get_weights()
+    return *run.train(), histories
 
 
 def test_training_learns(tmp_path):
-    # Notes of one kind: sure of them, the network needs hardly a nat; all bins alike would cost it some 20.
+    # All notes are alike: a network that has learnt them needs hardly a nat; a uniform distribution some 20.
     piece = np.tile(np.array([[20, 40, 10, 16]], np.int32), (200, 1))
-    progress, _ = train(
+    state, _ = Run(
         tmp_path / "c.npz",
-        replace(SCHEDULE, epochs=6, steps_per_epoch=50, learning_rate=0.02),
-        transpose=0,
+        replace(CONFIG, epochs=6, steps_per_epoch=50, learning_rate=0.02),
+        replace(BATCHES, transpose_semitones=0),
         pieces=[piece] * 2,
-    )
-    assert progress.history[0]["loss"] > 2
-    assert progress.history[-1]["loss"] < 1
-    assert progress.history[-1]["infill_loss"] < 1
-    assert progress.history[-1]["validation_loss"] < 1
+    ).train()
+    assert state.history[0]["train_loss"] > 2
+    assert state.history[-1]["train_loss"] < 1
+    assert state.history[-1]["train_infill_loss"] < 1
+    assert state.history[-1]["validation_loss"] < 1
 
 
 @pytest.mark.parametrize("interrupt_after", [4, 6, 11])
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, interrupt_after):
-    unbroken, weights = train(tmp_path / "unbroken.npz")
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, uninterrupted, interrupt_after):
+    state, weights, _ = uninterrupted
     with pytest.raises(Interrupted):
-        train(tmp_path / "broken.npz", interrupt_after=interrupt_after)
-    resumed, again = train(tmp_path / "broken.npz")
-    assert all((a == b).all() for a, b in zip(weights, again, strict=True))
-    assert resumed == unbroken
+        Run(tmp_path / "c.npz", interrupt_after=interrupt_after).train()
+    resumed_state, resumed_weights = Run(tmp_path / "c.npz").train()
+    assert same(weights, resumed_weights)
+    assert resumed_state == state
 
 
-@pytest.mark.parametrize("damage", ["torn", "empty", "other"])
-def test_a_checkpoint_that_does_not_fit_is_thrown_away(tmp_path, damage, capsys):
+@pytest.mark.parametrize("damage", ["torn", "empty", "another fingerprint"])
+def test_a_checkpoint_that_does_not_fit_is_ignored(tmp_path, uninterrupted, damage, capsys):
     path = tmp_path / "c.npz"
-    _, weights = train(tmp_path / "unbroken.npz")
+    _, weights, _ = uninterrupted
     with pytest.raises(Interrupted):
-        train(path, interrupt_after=7, fingerprint="another" if damage == "other" else "same")
-    if damage != "other":
+        Run(path, interrupt_after=7, fingerprint="other" if damage == "another fingerprint" else "same").train()
+    if damage != "another fingerprint":
         path.write_bytes(path.read_bytes()[:5000] if damage == "torn" else b"")
-    _, again = train(path)
-    assert all((a == b).all() for a, b in zip(weights, again, strict=True))
-    assert "training starts anew" in capsys.readouterr().err
+    _, weights_from_the_beginning = Run(path).train()
+    assert same(weights, weights_from_the_beginning)
+    assert "training starts from the beginning" in capsys.readouterr().err
 
 
-def test_stops_early_and_keeps_the_best(tmp_path):
-    losses = iter([3.0, 2.0, 2.5, 2.4, 2.3, 1.0])
-    seen = []
-
-    def validate():
-        seen.append(None)
-        return {"total": next(losses), "step": 0.5, "pitch": 0.5, "duration": 0.5, "velocity": 0.5}
-
-    progress, weights = train(tmp_path / "c.npz", replace(SCHEDULE, epochs=6, patience=3), validate=validate)
-    assert (progress.best_epoch, progress.best_loss, len(progress.history)) == (2, 2.0, 5)
-    # What it keeps is the second epoch's network, which a run of two epochs on the same schedule would end with.
+def test_stops_early_and_keeps_the_best_weights(tmp_path):
+    config = replace(CONFIG, epochs=6, patience=3)
+    totals = iter([3.0, 2.0, 2.5, 2.4, 2.3, 1.0])
+    state, weights = Run(tmp_path / "c.npz", config, validate=lambda: losses(next(totals))).train()
+    assert (state.best_epoch, state.best_loss, len(state.history)) == (2, 2.0, 5)
+    # It keeps the network of the second epoch, where a run of two epochs with the same schedule would end.
     with pytest.raises(Interrupted):
-        train(tmp_path / "two.npz", replace(SCHEDULE, epochs=6, patience=3), interrupt_after=6)
-    two, _, best = checkpoint.Checkpoint(tmp_path / "two.npz", "same").read()
-    assert two.best_epoch == 2
-    assert all((a == b).all() for a, b in zip(weights, best, strict=True))
+        Run(tmp_path / "two.npz", config, interrupt_after=6).train()
+    saved = Checkpoint(tmp_path / "two.npz", "same").read()
+    assert saved.state.best_epoch == 2
+    assert same(weights, saved.best_weights)
 
 
 def test_without_validation_the_training_loss_decides(tmp_path):
-    progress, _ = train(tmp_path / "c.npz", validate=lambda: None)
-    assert progress.best_loss == min(row["loss"] for row in progress.history)
-    assert np.isnan(progress.history[0]["validation_loss"])
+    state, _ = Run(tmp_path / "c.npz", validate=lambda: None).train()
+    assert state.best_loss == min(epoch["train_loss"] for epoch in state.history)
+    assert np.isnan(state.history[0]["validation_loss"])
 
 
 @pytest.mark.parametrize(
@@ -139,47 +178,60 @@ def test_without_validation_the_training_loss_decides(tmp_path):
         [np.tile(np.array([[0, 40, 1, 0]], np.int32), (50, 1))],
         [np.tile(np.array([[1000, 0, 3000, 31]], np.int32), (50, 1))],
     ],
-    ids=["one note", "ten notes", "one key at once", "hours of silence"],
+    ids=["one note", "ten notes", "one key, all at once", "long silences"],
 )
-@pytest.mark.parametrize("infill_streams", [0, 4])
-def test_odd_corpora_give_finite_losses(tmp_path, pieces, infill_streams):
-    progress, weights = train(tmp_path / "c.npz", pieces=pieces, infill_streams=infill_streams)
-    assert all(np.isfinite(row["loss"]) and np.isfinite(row["validation_loss"]) for row in progress.history)
+@pytest.mark.parametrize("infill_fraction", [0.0, 1.0])
+def test_unusual_pieces_give_finite_losses(tmp_path, pieces, infill_fraction):
+    batches = replace(BATCHES, infill_fraction=infill_fraction)
+    state, weights = Run(tmp_path / "c.npz", batches=batches, pieces=pieces).train()
+    assert all(np.isfinite(epoch["train_loss"]) and np.isfinite(epoch["validation_loss"]) for epoch in state.history)
     assert all(np.isfinite(weight).all() for weight in weights)
 
 
-@pytest.mark.parametrize("last_only", [False, True])
-@pytest.mark.parametrize("streams, infill_streams", [(2, 1), (1, 1), (5, 3)])
-def test_the_loss_is_the_mean_over_both_kinds_of_notes(streams, infill_streams, last_only):
-    keras.utils.set_random_seed(1)
-    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
-    learner = trainer.TrainingModel(network, streams, last_only=last_only)
-    fields = [random_fields(seed, 12) for seed in range(streams)]
-    rows = np.stack([np.concatenate([batching.padding_rows((1,)), batching.note_rows(piece)]) for piece in fields])
-    gap = np.arange(2, 2 + infill_streams, dtype=np.int32)
-    y = learner({"rows": rows, "reset": np.full(streams, True), "gap": gap})
-    # Each of the two parts of the streams begins with those of its own that fill in.
-    halves, fills = np.array_split(np.arange(streams)[::-1], 2)[::-1], np.array_split(gap[::-1], 2)[::-1]
-    filling = [int(lane) for half, part in zip(halves, fills, strict=True) for lane in half[::-1][: len(part)]]
-    slow = Reference(network)
-    first = 7 if last_only else 0
-    continuing = sum(slow.nats(piece)[first:8].sum() for piece in fields)
-    infilling = sum(slow.nats(fields[lane], int(k))[first:8].sum() for lane, k in zip(filling, gap, strict=True))
-    notes = (streams + infill_streams) * (8 - first)
-    assert float(learner.compute_loss(y_pred=y)) == pytest.approx((continuing + infilling) / notes, rel=1e-4)
+@pytest.mark.parametrize("total", [float("nan"), float("inf")])
+def test_a_validation_loss_that_is_not_finite_ends_training(tmp_path, total):
+    with pytest.raises(FloatingPointError, match="validation loss is not finite after 3 updates"):
+        Run(tmp_path / "c.npz", validate=lambda: losses(total)).train()
 
 
-@pytest.mark.parametrize("carry", [True, False])
-def test_streams_go_on_from_the_state_they_had_unless_told_to_forget(carry):
-    keras.utils.set_random_seed(1)
-    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
-    network.set_weights([3 * weight for weight in network.get_weights()])  # so that what is remembered tells
-    learner = trainer.TrainingModel(network, 1, carry=carry)
-    piece = random_fields(1, 16)
-    supply = batching.window_batches([batching.PieceSource(0, 16, lambda: piece)], 1, 8, 4)
-    nats = [
-        float(learner({"rows": part.rows, "reset": part.reset, "gap": np.zeros(0, np.int32)})[0]) for part in supply
-    ]
-    whole = Reference(network).nats(piece)
-    assert nats[0] == pytest.approx(whole[:8].sum(), rel=1e-4)
-    assert (nats[1] == pytest.approx(whole[8:].sum(), rel=1e-4)) == carry
+def test_a_training_loss_that_is_not_finite_ends_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        TrainingModel, "train_on_batch", lambda self, batch, return_dict: dict.fromkeys(LOSS_SUMS, np.nan)
+    )
+    with pytest.raises(FloatingPointError, match="training loss is not finite after 1 updates"):
+        Run(tmp_path / "c.npz").train()
+
+
+def test_the_history_is_handed_over_after_every_epoch(uninterrupted):
+    state, _, histories = uninterrupted
+    assert histories == [state.history[:epochs] for epochs in (1, 2, 3, 4)]
+    assert [list(epoch) for epoch in state.history] == [COLUMNS] * 4
+
+
+def test_the_history_is_handed_over_on_resuming(tmp_path, uninterrupted):
+    state, _, _ = uninterrupted
+    histories = []
+    with pytest.raises(Interrupted):
+        Run(tmp_path / "c.npz", interrupt_after=8).train()
+    Run(tmp_path / "c.npz", on_epoch=lambda history: histories.append(copy.deepcopy(history))).train()
+    assert histories == [state.history[:epochs] for epochs in (2, 3, 4)]
+
+
+def test_the_loss_table_can_be_read_while_training_runs(tmp_path):
+    path, tables = tmp_path / "reports" / "loss.csv", []
+
+    def validate():  # between two epochs
+        tables.append(pd.read_csv(path) if path.exists() else None)
+        return losses(3.0 - len(tables))
+
+    def write(history):
+        write_csv(path, pd.DataFrame(history))
+
+    state, _ = Run(tmp_path / "c.npz", validate=validate, on_epoch=write).train()
+    assert tables[0] is None
+    for epochs, table in enumerate(tables[1:], start=1):
+        assert list(table.columns) == COLUMNS
+        assert table["epoch"].tolist() == list(range(1, epochs + 1))
+        assert table["validation_loss"].tolist() == [2.0, 1.0, 0.0][:epochs]
+        expected = [float(f"{epoch['train_loss']:.6g}") for epoch in state.history[:epochs]]
+        assert table["train_loss"].tolist() == expected

@@ -1,0 +1,129 @@
+"""Sampling of many note sequences in parallel, with any number of notes: what continuations and infills share."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from keras import ops
+from tqdm import tqdm
+
+from stages.generation import tempo
+from stages.generation.sampler import NOTES_PER_CALL, UNIFORMS_PER_NOTE, NoteSampler
+from stages.generation.sampling_config import SamplingConfig
+from stages.model.bilstm import BiLSTM
+from stages.model.history import note_rows, padding_rows
+from stages.representation.grid_encoding import FRAME_SECONDS, STEP
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class GenerationTask:
+    """Notes to generate, one sequence after each past.
+
+    Attributes:
+        pasts: the notes before each sequence on the grid, int32, shape (notes, 4); may be empty.
+        num_notes: notes of each sequence.
+        seed: seed of the random numbers; the index of the sequence is appended.
+        config: how notes are sampled.
+        infill_inputs: the further inputs of `NoteSampler` for infills, arrays with a row a past; None: no infills.
+        max_frames: stop once all sequences are that long, counted from the last onset of the past; None: no limit.
+        progress: label of a progress bar, None: no bar.
+    """
+
+    pasts: Sequence[np.ndarray]
+    num_notes: int
+    seed: tuple[int, ...]
+    config: SamplingConfig
+    infill_inputs: dict[str, np.ndarray] | None = None
+    max_frames: int | None = None
+    progress: str | None = None
+
+
+def generate(network: BiLSTM, task: GenerationTask) -> list[np.ndarray]:
+    """Generate the notes of a task.
+
+    Returns:
+        The notes after each past on the grid, int32, shape (num_notes, 4), fewer where `max_frames` ended it.
+    """
+    if not task.pasts:
+        return []
+    sampler = NoteSampler(network, infill=task.infill_inputs is not None)
+    # A random generator each, so that the random numbers of a sequence do not depend on how many there are.
+    rngs = [np.random.default_rng((*task.seed, index)) for index in range(len(task.pasts))]
+    constants = _config_inputs(task.config) | (task.infill_inputs or {})
+    state = _initial_state(network, task.pasts)
+    chunks = []
+    with _progress_bar(task) as bar:
+        for first in range(0, task.num_notes, NOTES_PER_CALL):
+            draws = [rng.random((NOTES_PER_CALL, UNIFORMS_PER_NOTE), np.float32) for rng in rngs]
+            # Notes beyond the last are sampled too, and dropped below.
+            left = np.maximum(np.arange(task.num_notes - first, task.num_notes - first - NOTES_PER_CALL, -1), 1)
+            note_inputs = {"uniforms": np.stack(draws, axis=1), "notes_left": left.astype(np.int32)}
+            fields, state = sampler.predict_on_batch(constants | state | note_inputs)
+            chunks.append(fields)
+            shortest = int(state["position"].min())
+            done = first + NOTES_PER_CALL if task.max_frames is None else int(shortest * FRAME_SECONDS)
+            bar.update(min(done, int(bar.total)) - bar.n)
+            if task.max_frames is not None and shortest >= task.max_frames:
+                break
+    return list(np.concatenate(chunks)[: task.num_notes].transpose(1, 0, 2))
+
+
+def notes_before(fields: np.ndarray, frame: int) -> np.ndarray:
+    """Return the notes whose onset is before a frame, counted from the same onset as the first step."""
+    return fields[np.cumsum(fields[:, STEP]) < frame]
+
+
+def map_by_length(
+    pieces: Sequence[np.ndarray], function: Callable[[list[np.ndarray]], Iterable[Result]]
+) -> list[Result]:
+    """Apply a function of a batch to pieces, those of one length as one batch.
+
+    Args:
+        pieces: notes on the grid, int32, shape (notes, 4).
+        function: takes pieces of one length, returns a result for each.
+
+    Returns:
+        The result for each piece.
+    """
+    results: list[Any] = [None] * len(pieces)
+    for length in {len(fields) for fields in pieces}:
+        indices = [index for index, fields in enumerate(pieces) if len(fields) == length]
+        for index, result in zip(indices, function([pieces[index] for index in indices]), strict=True):
+            results[index] = result
+    return results
+
+
+def _config_inputs(config: SamplingConfig) -> dict[str, np.ndarray]:
+    per_field = {"temperature": config.temperature, "top_p": config.top_p, "min_p": config.min_p}
+    inputs = {name: np.broadcast_to(np.array(value, np.float32), 4) for name, value in per_field.items()}
+    return inputs | {"tempo_bias": np.array([config.tempo_bias], np.float32)}
+
+
+def _initial_state(network: BiLSTM, pasts: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    # The inputs of NoteSampler that change from call to call.
+    def read(batch: list[np.ndarray]) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        rows = np.stack([np.concatenate([padding_rows((1,)), note_rows(fields)]) for fields in batch])
+        state = np.zeros((2, len(batch), network.units), np.float32)
+        if rows.shape[1] > 1:
+            _, state = network.read_past(rows[:, :-1], [state[0], state[1]])
+            state = np.stack([ops.convert_to_numpy(part) for part in state])
+        return zip(rows[:, -1], state.transpose(1, 0, 2), strict=True)
+
+    last_rows, lstm_states = zip(*map_by_length(pasts, read), strict=True)
+    return {
+        "row": np.stack(last_rows).astype(np.int32),
+        "position": np.zeros(len(pasts), np.int32),
+        "tempo_state": np.stack([tempo.tempo_state(past) for past in pasts]),
+        "lstm_state": np.stack(lstm_states, axis=1),
+    }
+
+
+def _progress_bar(task: GenerationTask) -> Any:
+    if task.max_frames is None:
+        total, unit = task.num_notes, " notes"
+    else:
+        total, unit = round(task.max_frames * FRAME_SECONDS), " s of music"
+    return tqdm(total=total, desc=task.progress, unit=unit, disable=task.progress is None)

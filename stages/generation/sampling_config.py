@@ -1,0 +1,28 @@
+"""How notes are sampled from the distributions of the network."""
+
+from dataclasses import dataclass
+
+PerField = float | tuple[float, float, float, float]
+"""One value for all fields of a note, or one each for step, pitch, duration and velocity."""
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """Sampling settings. The defaults sample from the distributions as they were learned.
+
+    Attributes:
+        temperature: above 0; 1 leaves the probabilities as they are, less makes likely choices likelier.
+        top_p: 0 to 1; keep the likeliest choices of this probability mass (Holtzman et al., 2020).
+        min_p: 0 to 1; leave out choices of less than this fraction of the highest probability (Nguyen et al., 2024).
+        tempo_bias: at least 0; how strongly improvisations and continuations keep their tempo, see
+            `stages.generation.tempo`. Infills do not use it: the future sets their tempo.
+    """
+
+    temperature: PerField = 1.0
+    top_p: PerField = 1.0
+    min_p: PerField = 0.0
+    tempo_bias: float = 0.0
+
+
+UNMODIFIED_SAMPLING = SamplingConfig()
+"""Sampling from the distributions as they were learned."""

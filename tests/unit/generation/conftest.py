@@ -1,0 +1,20 @@
+"""The network that the tests of generation share."""
+
+import keras
+import numpy as np
+import pytest
+
+from stages.model.bilstm import NUM_POINTERS, BiLSTM
+from stages.representation import grid_encoding
+
+
+@pytest.fixture(scope="session")
+def network():
+    """Return a small untrained network whose distributions are uneven, with short steps and common ends as in music."""
+    keras.utils.set_random_seed(3)
+    network = BiLSTM(units=12, trunk=10, head=9, longest_gap=8)
+    network.set_weights([3 * weight for weight in network.get_weights()])
+    # Without training both are rare.
+    network.step_logits.bias.assign(np.linspace(4, -4, grid_encoding.STEP_BINS))
+    network.duration_logits.bias.assign(np.repeat([0, 3], [grid_encoding.DURATION_BINS, NUM_POINTERS]))
+    return network
