@@ -1,14 +1,16 @@
-"""The extract stage against other ways of reading the same MIDI files: whole processes, in turn.
+"""Time the extract stage and other ways of reading the same MIDI files.
 
     python -m benchmarks.extraction [--raw FOLDER] [--repeats 3]
 
-Reads the data set in FOLDER, or else that in data/raw if there is one, or else the études. Prints, and writes to
-benchmarks/results/extraction.json: seconds and notes a second of the stage and of each way in benchmarks/readers.py,
-from the start of the process to its end. What builds on mido takes a sixth of a second for a file of MAESTRO, so those
-ways read SAMPLE files, evenly spread, and are compared by notes a second.
+Reads the data set in FOLDER, or else in data/raw if it exists, or else the étude corpus. Each way is a process, timed
+from start to end, in turn with the others: the stage and the readers of benchmarks/midi_readers.py. Readers that build
+on mido take a sixth of a second for a file of MAESTRO, so they read only SAMPLE_FILES files, evenly spaced, and are
+compared by notes per second.
 
-Then how the stage's time and peak memory, its workers included, grow with the number of files, which are the same ones
-under other names.
+Then measures how the time of the stage and its peak memory, workers included, grow with the number of files; these are
+copies of the same files under other names.
+
+Prints the result and writes it to benchmarks/results/extraction.json.
 """
 
 import argparse
@@ -21,123 +23,158 @@ import sys
 import tempfile
 import time
 import zipfile
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-from benchmarks import measuring
-from stages.datasets import splits
+from benchmarks.measurement import (
+    ROOT,
+    elapsed_seconds,
+    measure_in_turn,
+    median_ratio,
+    round_value,
+    summarize,
+    write_result,
+)
+from stages.datasets.splits import list_pieces
 
-ALL = ("symusic", "symusic_to_parquet")
-SAMPLED = ("pretty_midi", "pretty_midi_side_by_side", "miditoolkit", "miditok")
-SAMPLE = 64
-GROWTH = (10, 100, 1_000, 10_000)
+ALL_FILES_READERS = ("symusic", "symusic_to_parquet")
+SAMPLED_READERS = ("pretty_midi", "pretty_midi_parallel", "miditoolkit", "miditok")
+SAMPLE_FILES = 64
+GROWTH_FILES = (10, 100, 1_000, 10_000)
+PACKAGES = ("symusic", "pretty_midi", "miditok", "miditoolkit", "mido", "pyarrow", "loky")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One timed process."""
+
+    seconds: float
+    notes: int  # tokens of miditok
+    peak_bytes: int = 0  # largest memory of the process and its workers; 0 if not watched
 
 
 def main() -> None:
+    """Take all measurements and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--raw", type=Path, help="folder of an unpacked data set")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
-        raw = (arguments.raw or measuring.ROOT / "data/raw").resolve()
-        if not arguments.raw and not raw.is_dir():
-            raw = Path(folder, "etudes")
-            zipfile.ZipFile(measuring.ROOT / "data/etudes/etudes.zip").extractall(raw)
-        files = [raw / piece.file for piece in splits.list_pieces(raw, 0.1, 0.1)]
-        sample = files[:: max(1, len(files) // SAMPLE)][:SAMPLE]
-        place = Path(folder, "all")
-        Path(place, "data").mkdir(parents=True)
-        Path(place, "data/raw").symlink_to(raw)
-        found: dict[str, int] = {}
+        raw = _find_raw(arguments.raw, Path(folder))
+        files = [raw / piece.file for piece in list_pieces(raw, 0.1, 0.1)]
+        sample = files[:: max(1, len(files) // SAMPLE_FILES)][:SAMPLE_FILES]
+        workspace = Path(folder, "all")
+        Path(workspace, "data").mkdir(parents=True)
+        Path(workspace, "data/raw").symlink_to(raw)
+        readers = dict.fromkeys(ALL_FILES_READERS, files) | dict.fromkeys(SAMPLED_READERS, sample)
+        cases = {"stage": partial(_run_stage, workspace)}
+        cases |= {name: partial(_run_reader, name, read_files) for name, read_files in readers.items()}
+        measurements = measure_in_turn(cases, arguments.repeats)
+        growth = {count: _measure_growth(Path(folder, str(count)), files, count) for count in GROWTH_FILES}
 
-        def stage() -> float:
-            taken, found["stage"], _ = _stage(place)
-            return taken
-
-        def reader(name: str, files: list[Path]) -> float:
-            taken, found[name] = _reader(name, files)
-            return taken
-
-        ways = {"stage": stage}
-        ways |= {name: lambda name=name: reader(name, files) for name in ALL}
-        ways |= {name: lambda name=name: reader(name, sample) for name in SAMPLED}
-        taken = measuring.in_turn(ways, arguments.repeats)
-        growth = {count: _grown(Path(folder, str(count)), files, count) for count in GROWTH}
-
-    rates = {name: [found[name] / value for value in values] for name, values in taken.items() if name != "miditok"}
-    # It finds tokens, so its notes are those that the parser of the same files found.
-    rates["miditok"] = [found["pretty_midi"] / value for value in taken["miditok"]]
     result = {
         "files": len(files),
         "sampled_files": len(sample),
-        "ways": {
-            name: {
-                "files": len(sample if name in SAMPLED else files),
-                "notes": found["pretty_midi" if name == "miditok" else name],
-                "seconds": measuring.spread(values),
-                "notes_per_second": measuring.spread(rates[name]),
-                "stage_is_times_faster": measuring.ratio(rates["stage"], rates[name]),
-            }
-            for name, values in taken.items()
-        },
+        "ways": _compare(measurements, {"stage": len(files)} | {name: len(read) for name, read in readers.items()}),
         "growth": growth,
     }
-    packages = ("symusic", "pretty_midi", "miditok", "miditoolkit", "mido", "pyarrow", "loky")
-    measuring.write("extraction", result, *packages)
+    write_result("extraction", result, *PACKAGES)
 
 
-def _reader(name: str, files: list[Path]) -> tuple[float, int]:
-    lines, begin = "".join(f"{file}\n" for file in files), time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks.readers", name]
-    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True, cwd=measuring.ROOT)
-    return time.perf_counter() - begin, int(done.stdout)
+def _find_raw(chosen: Path | None, folder: Path) -> Path:
+    raw = (chosen or ROOT / "data/raw").resolve()
+    if chosen or raw.is_dir():
+        return raw
+    etudes = folder / "etudes"
+    with zipfile.ZipFile(ROOT / "data/etudes/etudes.zip") as archive:
+        archive.extractall(etudes)
+    return etudes
 
 
-def _grown(place: Path, files: list[Path], count: int) -> dict[str, float]:
-    Path(place, "data/raw").mkdir(parents=True)
+def _compare(measurements: dict[str, list[Measurement]], num_files: dict[str, int]) -> dict[str, dict]:
+    notes = {name: values[0].notes for name, values in measurements.items()}
+    notes["miditok"] = notes["pretty_midi"]  # MidiTok counts tokens; pretty_midi counted the notes of the same files
+    seconds = {name: [value.seconds for value in values] for name, values in measurements.items()}
+    rates = {name: [notes[name] / value for value in values] for name, values in seconds.items()}
+    return {
+        name: {
+            "files": num_files[name],
+            "notes": notes[name],
+            "seconds": summarize(seconds[name]),
+            "notes_per_second": summarize(rates[name]),
+            "stage_is_times_faster": median_ratio(rates["stage"], rates[name]),
+        }
+        for name in measurements
+    }
+
+
+def _run_reader(name: str, files: list[Path]) -> Measurement:
+    counts = []
+
+    def run() -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.midi_readers", name],
+            input="".join(f"{file}\n" for file in files),
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        counts.append(int(done.stdout))
+
+    return Measurement(elapsed_seconds(run), counts[0])
+
+
+def _measure_growth(workspace: Path, files: list[Path], count: int) -> dict[str, float]:
+    Path(workspace, "data/raw").mkdir(parents=True)
     for number, file in enumerate(itertools.islice(itertools.cycle(files), count)):
-        _same(file, place / f"data/raw/{number}.mid")
-    taken, notes, peak = _stage(place, watch=True)
-    shutil.rmtree(place)
-    return {"seconds": measuring.short(taken), "notes": notes, "peak_mb": round(peak / 1e6)}
+        _link_or_copy(file, workspace / f"data/raw/{number}.mid")
+    measurement = _run_stage(workspace, watch_memory=True)
+    shutil.rmtree(workspace)
+    return {
+        "seconds": round_value(measurement.seconds),
+        "notes": measurement.notes,
+        "peak_mb": round(measurement.peak_bytes / 1e6),
+    }
 
 
-def _same(file: Path, name: Path) -> None:
+def _link_or_copy(file: Path, target: Path) -> None:
     try:
-        os.link(file, name)
+        os.link(file, target)
     except OSError:  # on another disk
-        shutil.copy(file, name)
+        shutil.copy(file, target)
 
 
-def _stage(place: Path, watch: bool = False) -> tuple[float, int, int]:
-    # Seconds, notes, and the most bytes that the stage and its workers held at one moment: 0 unless watched, which
-    # takes time from them.
-    shutil.copy(measuring.ROOT / "params.yaml", place)
-    environment = os.environ | {"PYTHONPATH": str(measuring.ROOT)}
-    with Path(place, "said").open("w") as said:
-        begin, peak = time.perf_counter(), 0
-        stage = psutil.Popen([sys.executable, "-m", "stages.extract"], cwd=place, env=environment, stderr=said)
-        while watch and stage.poll() is None:
-            peak = max(peak, sum(map(_memory, [stage, *_children(stage)])))
+def _run_stage(workspace: Path, watch_memory: bool = False) -> Measurement:
+    # Watching memory takes processor time from the stage.
+    shutil.copy(ROOT / "params.yaml", workspace)
+    log = Path(workspace, "log")
+    with log.open("w") as stderr:
+        start, peak = time.perf_counter(), 0
+        stage = psutil.Popen([sys.executable, str(ROOT / "stages"), "extract"], cwd=workspace, stderr=stderr)
+        while watch_memory and stage.poll() is None:
+            peak = max(peak, sum(map(_resident_bytes, [stage, *_descendants(stage)])))
             time.sleep(0.02)
         stage.wait()
-        taken = time.perf_counter() - begin
+        seconds = time.perf_counter() - start
     if stage.returncode:
-        sys.exit(f"stages.extract failed:\n{Path(place, 'said').read_text()}")
-    report = json.loads(Path(place, "reports/corpus.json").read_text(encoding="utf-8"))
-    return taken, sum(report[split]["notes"] for split in splits.SPLITS), peak
+        sys.exit(f"the extract stage failed:\n{log.read_text()}")
+    report = json.loads(Path(workspace, "reports/corpus.json").read_text(encoding="utf-8"))
+    return Measurement(seconds, report["notes"], peak)
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
     try:
         return process.children(recursive=True)
     except psutil.Error:
         return []
 
 
-def _memory(process: psutil.Process) -> int:
+def _resident_bytes(process: psutil.Process) -> int:
     try:
         return process.memory_info().rss
     except psutil.Error:

@@ -1,12 +1,16 @@
-"""How fast the network plays, against the notebook's way and against its bare matrix products; how compose.py starts.
+"""Time generation, the notebook's way of generating, the matrix products alone, and the start of compose.py.
 
     python -m benchmarks.generation [--repeats 3]
 
-Needs models/bilstm.keras. Prints, and writes to benchmarks/results/generation.json: notes a second of the notebook's
-way (benchmarks/baseline.py: `model.predict` for each note of one piece) and of stages.generation.sampler with 1, 8, 64
-streams, start-up excluded; of the matrix products that a note takes, made by numpy one after the other and nothing
-else; all in turn. And how long `compose.py improvise --seconds 30` takes, and what of it goes to imports, loading,
-compiling and sampling.
+Needs models/bilstm.keras. Measures, in turn and without start-up and compiling:
+
+- notes per second of the notebook (benchmarks/baseline.py), which calls `model.predict` for each note of one piece;
+- notes per second of stages.generation with batch sizes of 1, 8 and 64;
+- notes per second of numpy for the matrix products of a note, one after the other, and nothing else.
+
+Then times `compose.py improvise --seconds 30`, and its phases: imports, loading, compiling and sampling.
+
+Prints the result and writes it to benchmarks/results/generation.json.
 """
 
 import argparse
@@ -15,117 +19,126 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from benchmarks import baseline, measuring
-from stages.generation import sampler
-from stages.model import bilstm, serialization
+from benchmarks import baseline
+from benchmarks.measurement import ROOT, elapsed_seconds, measure_in_turn, median_ratio, summarize, write_result
+from stages.generation.continuation import ContinuationRequest, generate_continuations
+from stages.generation.sampler import NOTES_PER_CALL
+from stages.model.bilstm import BiLSTM
+from stages.model.serialization import load_model
 
-STREAMS = (1, 8, 64)
-MODEL = measuring.ROOT / "models/bilstm.keras"
-SECONDS = 30  # of music that compose.py is asked for
-_OF_THE_FUTURE = ("backward", "from_future", "from_next", "from_gap", "_room")  # not multiplied where there is none
-# Seconds of a note's products, in a process where nothing else has threads.
-_MULTIPLY = """
+BATCH_SIZES = (1, 8, 64)
+MODEL = ROOT / "models/bilstm.keras"
+COMPOSE_SECONDS = 30  # of music
+NOTEBOOK_NOTES = 60
+_FUTURE_LAYERS = ("backward", "from_future", "from_next", "from_gap", "_room")  # not used without a future
+# Prints the seconds of the products of a note. Runs in a process in which nothing else has threads.
+_MULTIPLY_SCRIPT = """
 import json, sys, time, numpy
-streams, shapes = json.loads(sys.argv[1])
-random = numpy.random.default_rng(1)
-pairs = [tuple(random.random(size, numpy.float32) for size in ((streams, shape[0]), shape)) for shape in shapes]
-for turn in range(2):
-    begin = time.perf_counter()
+batch_size, shapes = json.loads(sys.argv[1])
+rng = numpy.random.default_rng(1)
+pairs = [tuple(rng.random(size, numpy.float32) for size in ((batch_size, shape[0]), shape)) for shape in shapes]
+for attempt in range(2):
+    start = time.perf_counter()
     for _ in range(300):
         for inputs, kernel in pairs:
             inputs @ kernel
-print((time.perf_counter() - begin) / 300)
+print((time.perf_counter() - start) / 300)
 """
 
 
 def main() -> None:
+    """Take all measurements and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
-    network = serialization.load_model(MODEL)
-    played = ways(network, STREAMS)
-    bare = {f"{name}, bare products": _products(network, count) for name, count in _named(STREAMS).items()}
-    rates = measuring.in_turn(played | bare, arguments.repeats)
-    starts = measuring.in_turn({"whole": _compose, "steps": _steps}, arguments.repeats)
-    steps = {name: [one["seconds"][name] for one in starts["steps"]] for name in starts["steps"][0]["seconds"]}
+    network = load_model(MODEL)
+    cases = generation_cases(network, BATCH_SIZES)
+    cases |= {_products_name(size): partial(_time_products, network, size) for size in BATCH_SIZES}
+    rates = measure_in_turn(cases, arguments.repeats)
+    runs = measure_in_turn({"whole": _time_compose, "phases": _time_phases}, arguments.repeats)
+    phases = {name: [run["seconds"][name] for run in runs["phases"]] for name in runs["phases"][0]["seconds"]}
     result = {
-        "notes_per_second": {name: measuring.spread(values) for name, values in rates.items()},
-        "times_the_notebook": {name: measuring.ratio(rates[name], rates["notebook"]) for name in _named(STREAMS)},
-        "share_of_bare_products": {
-            name: measuring.ratio(rates[name], rates[f"{name}, bare products"]) for name in _named(STREAMS)
+        "notes_per_second": {name: summarize(values) for name, values in rates.items()},
+        "times_the_notebook": {
+            _case_name(size): median_ratio(rates[_case_name(size)], rates["notebook"]) for size in BATCH_SIZES
+        },
+        "fraction_of_bare_products": {
+            _case_name(size): median_ratio(rates[_case_name(size)], rates[_products_name(size)]) for size in BATCH_SIZES
         },
         "compose": {
-            "seconds_of_music": SECONDS,
-            "notes": starts["steps"][0]["notes"],
-            "seconds": measuring.spread(starts["whole"]),
-            "steps": {name: measuring.spread(values) for name, values in steps.items()},
+            "seconds_of_music": COMPOSE_SECONDS,
+            "notes": runs["phases"][0]["notes"],
+            "seconds": summarize(runs["whole"]),
+            "phases": {name: summarize(values) for name, values in phases.items()},
         },
     }
-    measuring.write("generation", result)
+    write_result("generation", result)
 
 
-def ways(network: bilstm.BiLSTM, streams: Sequence[int]) -> dict[str, Callable[[], float]]:
-    """Ways to play, by name; each plays for some seconds and gives the notes a second."""
-    notebook, window = baseline.model(), np.zeros((1, baseline.WINDOW, 3), np.float32)
+def generation_cases(network: BiLSTM, batch_sizes: Sequence[int]) -> dict[str, Callable[[], float]]:
+    """Return functions that generate for some seconds and return the notes per second.
 
-    def by_predict() -> float:
-        return 60 / measuring.seconds(lambda: baseline.play(notebook, window, 60))
+    Args:
+        network: the trained network.
+        batch_sizes: batch sizes for `network`.
 
-    def ours(count: int) -> float:
-        # A short piece is taken off a long one's time, and with it reading and compiling.
-        short, long = (
-            measuring.seconds(
-                lambda chunks=chunks: sampler.generate_continuations(
-                    network, [np.zeros((0, 4), np.int32)] * count, chunks * sampler.NOTES_PER_CALL, seed=1
-                )
-            )
-            for chunks in (1, 17)
-        )
-        return count * 16 * sampler.NOTES_PER_CALL / (long - short)
+    Returns:
+        "notebook", and "batch size <n>" for each of `batch_sizes`.
+    """
+    notebook, window = baseline.build_model(), np.zeros((1, baseline.WINDOW_NOTES, 3), np.float32)
+    baseline.generate(notebook, window, 1)  # compiles
 
-    baseline.play(notebook, window, 1)  # compiles
-    found = {name: lambda count=count: ours(count) for name, count in _named(streams).items()}
-    return {"notebook": by_predict, **found}
+    def notebook_rate() -> float:
+        return NOTEBOOK_NOTES / elapsed_seconds(partial(baseline.generate, notebook, window, NOTEBOOK_NOTES))
+
+    return {"notebook": notebook_rate} | {
+        _case_name(size): partial(_generation_rate, network, size) for size in batch_sizes
+    }
 
 
-def _named(streams: Sequence[int]) -> dict[str, int]:
-    return {f"{count} stream{'s' if count > 1 else ''}": count for count in streams}
+def _case_name(batch_size: int) -> str:
+    return f"batch size {batch_size}"
 
 
-def _products(network: bilstm.BiLSTM, streams: int) -> Callable[[], float]:
+def _products_name(batch_size: int) -> str:
+    return f"{_case_name(batch_size)}, bare products"
+
+
+def _generation_rate(network: BiLSTM, batch_size: int) -> float:
+    # The difference between long and short pieces, which leaves out compiling.
+    prompts = [np.zeros((0, 4), np.int32)] * batch_size
+    requests = [ContinuationRequest(prompts, calls * NOTES_PER_CALL) for calls in (1, 17)]
+    short, long = (elapsed_seconds(partial(generate_continuations, network, request, seed=1)) for request in requests)
+    return batch_size * 16 * NOTES_PER_CALL / (long - short)
+
+
+def _time_products(network: BiLSTM, batch_size: int) -> float:
     shapes = [
         tuple(weight.shape)
         for weight in network.trainable_variables
-        if len(weight.shape) == 2 and not any(part in weight.path for part in _OF_THE_FUTURE)
+        if len(weight.shape) == 2 and not any(name in weight.path for name in _FUTURE_LAYERS)
     ]
-    return lambda: streams / float(_run("-c", _MULTIPLY, json.dumps([streams, shapes])))
+    return batch_size / float(_run_python("-c", _MULTIPLY_SCRIPT, json.dumps([batch_size, shapes])))
 
 
-def _compose() -> float:
+def _time_compose() -> float:
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            "compose.py",
-            "improvise",
-            "--seconds",
-            str(SECONDS),
-            "--out",
-            f"{folder}/a.mid",
-            "--model",
-            str(MODEL),
-        ]
-        return measuring.seconds(lambda: _run(*command))
+        options = {"--seconds": str(COMPOSE_SECONDS), "--out": f"{folder}/music.mid", "--model": str(MODEL)}
+        arguments = [argument for option in options.items() for argument in option]
+        return elapsed_seconds(partial(_run_python, "compose.py", "improvise", *arguments))
 
 
-def _steps() -> dict:
-    return json.loads(_run("-m", "benchmarks.starting", str(MODEL), str(SECONDS)))
+def _time_phases() -> dict:
+    return json.loads(_run_python("-m", "benchmarks.startup", str(MODEL), str(COMPOSE_SECONDS)))
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True, cwd=measuring.ROOT)
+def _run_python(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
     return done.stdout
 
 

@@ -1,15 +1,16 @@
-"""How fast training is, in notes and in arithmetic, against what the machine can multiply and against PyTorch.
+"""Time training, the same in PyTorch, and the matrix products of the machine.
 
     python -m benchmarks.training [--repeats 3]
 
-Trains the network of params.yaml on notes drawn at random, and the same in PyTorch (benchmarks/torch_peer.py) in a
-process beside it, in turn, some seconds each, start-up and compiling apart; and multiplies square matrices in between.
-Then other precisions, and numbers of streams, window lengths and widths. Before anything is timed both must find the
-same loss with the same weights.
+Trains the network of params.yaml on random notes, and in turn with it the same network in PyTorch
+(benchmarks/torch_model.py), which has a process of its own. Each trains for some seconds at a time; start-up and
+compiling do not count. Then the same with other precisions, batch sizes, sequence lengths and widths. Square matrices
+are multiplied in between. Before anything is timed, both networks must have the same loss with the same weights.
 
-Prints, and writes to benchmarks/results/training.json, for each case: milliseconds an update, the making of its batch
-included, notes a second, the arithmetic that the matrix products of the model's definition take, as a share of the
-machine's single-precision peak (products of the optimizer do not count), and how many times as fast as the peer it is.
+Prints the result and writes it to benchmarks/results/training.json. For each case: milliseconds per update, including
+the making of its batch; notes per second; the operations of the matrix products in the model's definition (those of the
+optimizer do not count) per second, also as a fraction of the machine's peak in single precision; and how many times as
+fast as PyTorch it is.
 """
 
 import argparse
@@ -18,174 +19,196 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from benchmarks import feeding, measuring
-from stages.model import bilstm
-from stages.training import determinism, trainer
+from benchmarks.measurement import (
+    ROOT,
+    elapsed_seconds,
+    measure_in_turn,
+    median_ratio,
+    round_value,
+    summarize,
+    write_result,
+)
+from benchmarks.training_batches import random_batches
+from stages.check import Params
+from stages.model.bilstm import BiLSTM
+from stages.params.train import TrainParams
+from stages.train import build_network, build_training_model
+from stages.training.determinism import make_reproducible, single_thread_ops
 from stages.training.muon import Muon
-from stages.utils.params import Train, load_params
+from stages.training.training_model import NUM_SHARDS, TrainingModel
+from stages.utils.yaml_io import read_yaml
 
-CASES = {  # the first is the committed run's
+CASES = {  # the first one is that of params.yaml
     "bfloat16": {"precision": "bfloat16"},
     "float32": {"precision": "float32"},
-    "32 streams": {"streams": 32},
-    "32 streams, PyTorch by Muon too": {"streams": 32},
-    "window of 256": {"window": 256},
-    "192 units": {"units": 192},
-    "768 units": {"units": 768},
+    "batch size 32": {"batch_size": 32},
+    "batch size 32, PyTorch with Muon": {"batch_size": 32},
+    "sequence length 256": {"seq_len": 256},
+    "LSTM width 192": {"lstm_units": 192},
+    "LSTM width 768": {"lstm_units": 768},
 }
-_PEER = {"32 streams, PyTorch by Muon too": ["--muon"]}  # what the peer is told beside params
-TURN = 2.0  # s that one of the two trains before it is the other's turn
-RATE = 1e-4
-ALIKE = 1e-4  # of the loss, by which the two may differ: sums are taken in another order
-SIDE = 2048  # of the matrices that are multiplied for the peak
-# By numpy's own library on all cores, in a process where nothing else has threads.
-_MULTIPLY = f"""
+TORCH_OPTIONS = {"batch size 32, PyTorch with Muon": ["--muon"]}
+DEFAULTS_IN_RESULT = ("batch_size", "seq_len", "lstm_units", "trunk_units", "head_units", "infill_fraction")
+TURN_SECONDS = 2.0  # for which one of the two trains before the other does
+LEARNING_RATE = 1e-4
+LOSS_TOLERANCE = 1e-4  # relative difference of the two losses, whose sums are in another order
+MATRIX_SIZE = 2048  # rows and columns of the matrices that are multiplied for the peak
+# Uses numpy's own library on all cores, in a process in which nothing else has threads.
+_MULTIPLY_SCRIPT = f"""
 import numpy, time
-matrix, taken = numpy.random.default_rng(1).random(({SIDE}, {SIDE}), numpy.float32), []
+matrix, seconds = numpy.random.default_rng(1).random(({MATRIX_SIZE}, {MATRIX_SIZE}), numpy.float32), []
 for _ in range(6):
-    begin = time.perf_counter()
+    start = time.perf_counter()
     matrix @ matrix
-    taken.append(time.perf_counter() - begin)
-print(min(taken))
+    seconds.append(time.perf_counter() - start)
+print(min(seconds))
 """
-# Kernels that read features: no gradient goes on to their inputs. The others' products are made three times.
-_READ_FEATURES = ("forward/kernel", "backward/kernel", "from_last", "from_next", "_note", "_keys", "_rhythm", "_room")
+# Kernels of input features. Their inputs have no gradient, so they take two products and all others three.
+_FEATURE_KERNELS = ("forward/kernel", "backward/kernel", "from_last", "from_next", "_note", "_keys", "_rhythm", "_room")
+
+Train = Callable[[int], float]
+"""Trains for a number of updates and returns the seconds that they took."""
 
 
 def main() -> None:
+    """Take all measurements and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
-    params = load_params(measuring.ROOT / "params.yaml").train
-    determinism.make_reproducible(1)
-    determinism.single_thread_ops()
-    _check_alike(params.model_copy(update={"precision": "float32", "streams": 8, "window": 16}))
-    peaks = [_peak()]
-    taken, work = {}, {}
+    params = read_yaml(ROOT / "params.yaml", Params).train
+    make_reproducible(1)
+    single_thread_ops()
+    _check_same_loss(params.model_copy(update={"precision": "float32", "batch_size": 8, "seq_len": 16}))
+    peaks = [_measure_peak_gflops()]
+    seconds, operations = {}, {}
     for name, changes in CASES.items():
         case = params.model_copy(update=changes)
-        taken[name], work[name] = _measure(case, arguments.repeats, _PEER.get(name, []))
-        peaks.append(_peak())
-    peak, result = statistics.median(peaks), {}
-    for name, changes in CASES.items():
-        case, ours = params.model_copy(update=changes), taken[name]["ours"]
-        rate = work[name] / statistics.median(ours) / 1e9
-        result[name] = {
-            "ms_per_update": measuring.spread([1000 * value for value in ours]),
-            "pytorch_ms_per_update": measuring.spread([1000 * value for value in taken[name]["peer"]]),
-            "notes_per_second": measuring.short(case.streams * case.window / statistics.median(ours)),
-            "giga_operations": measuring.short(work[name] / 1e9),
-            "gflops": measuring.short(rate),
-            "share_of_float32_peak": round(rate / peak, 2),
-            "times_as_fast_as_pytorch": round(measuring.ratio(taken[name]["peer"], ours), 2),
-        }
-    shape = {name: getattr(params, name) for name in ("streams", "window", "units", "trunk", "head", "infill_share")}
-    measuring.write(
-        "training", {"default": shape, "float32_peak_gflops": measuring.spread(peaks), "cases": result}, "torch"
-    )
+        seconds[name], operations[name] = _measure(case, arguments.repeats, TORCH_OPTIONS.get(name, []))
+        peaks.append(_measure_peak_gflops())
+    peak = statistics.median(peaks)
+    cases = {
+        name: _describe_case(params.model_copy(update=changes), seconds[name], operations[name], peak)
+        for name, changes in CASES.items()
+    }
+    result = {
+        "default": {name: getattr(params, name) for name in DEFAULTS_IN_RESULT},
+        "float32_peak_gflops": summarize(peaks),
+        "cases": cases,
+    }
+    write_result("training", result, "torch")
 
 
-def _measure(params: Train, repeats: int, peer_options: list[str]) -> tuple[dict[str, list[float]], float]:
-    # Seconds an update, of ours and of the peer, and the operations of one.
+def _describe_case(case: TrainParams, seconds: dict[str, list[float]], operations: float, peak: float) -> dict:
+    median = statistics.median(seconds["ours"])
+    gflops = operations / median / 1e9
+    return {
+        "ms_per_update": summarize([1000 * value for value in seconds["ours"]]),
+        "pytorch_ms_per_update": summarize([1000 * value for value in seconds["pytorch"]]),
+        "notes_per_second": round_value(case.batch_size * case.seq_len / median),
+        "giga_operations": round_value(operations / 1e9),
+        "gflops": round_value(gflops),
+        "fraction_of_float32_peak": round(gflops / peak, 2),
+        "times_as_fast_as_pytorch": round(median_ratio(seconds["pytorch"], seconds["ours"]), 2),
+    }
+
+
+def _measure(train: TrainParams, repeats: int, torch_options: list[str]) -> tuple[dict[str, list[float]], float]:
+    # Seconds of an update, ours and PyTorch's, and the operations of one.
     gc.collect()
     keras.backend.clear_session()
-    model, supply = learner(params, params.dropout), feeding.at_random(params)
-    model.compile(Muon(RATE, params.weight_decay, global_clipnorm=params.clip_norm), jit_compile=False)
+    model, batches = build_model(train), random_batches(train)
+    model.compile(Muon(LEARNING_RATE, train.weight_decay, global_clipnorm=train.clip_norm), jit_compile=False)
 
-    def ours(updates: int) -> float:
-        return measuring.seconds(lambda: [model.train_on_batch(next(supply)) for _ in range(updates)])
+    def train_ours(updates: int) -> float:
+        return elapsed_seconds(lambda: [model.train_on_batch(next(batches)) for _ in range(updates)])
 
-    with _peer(params, *peer_options) as peer:
-        ways = {}
-        for name, train in (("ours", ours), ("peer", peer)):
-            train(1)  # compiles, and makes what is made once
-            updates = max(2, round(TURN / train(1)))
-            ways[name] = lambda train=train, updates=updates: train(updates) / updates
-        taken = measuring.in_turn(ways, repeats)
-    return taken, _arithmetic(model.network, params)
+    with _torch_process(train, *torch_options) as train_torch:
+        cases = {"ours": _update_timer(train_ours), "pytorch": _update_timer(train_torch)}
+        seconds = measure_in_turn(cases, repeats)
+    return seconds, _count_operations(model.network, train)
+
+
+def _update_timer(train: Train) -> Callable[[], float]:
+    train(1)  # compiles
+    updates = max(2, round(TURN_SECONDS / train(1)))
+    return lambda: train(updates) / updates
 
 
 @contextmanager
-def _peer(params: Train, *options: str):
-    # Gives what trains the peer for a number of updates and tells the seconds.
-    process = subprocess.Popen(
-        _peer_command(params, *options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+def _torch_process(train: TrainParams, *options: str) -> Iterator[Train]:
+    with subprocess.Popen(
+        _torch_command(train, *options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
 
-    def train(updates: int) -> float:
-        print(updates, file=process.stdin, flush=True)
-        return float(process.stdout.readline())
+        def train_torch(updates: int) -> float:
+            print(updates, file=process.stdin, flush=True)
+            return float(process.stdout.readline())
 
-    with process:
-        yield train
+        yield train_torch
         process.stdin.close()
 
 
-def _peer_command(params: Train, *options: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.torch_peer", params.model_dump_json(), *options]
+def _torch_command(train: TrainParams, *options: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.torch_model", train.model_dump_json(), *options]
 
 
-def _check_alike(params: Train) -> None:
-    model = learner(params, dropout=0.0)
-    batch = next(feeding.at_random(params))
-    # The peer fills in the first streams of all, ours the first of each shard.
-    filling, others = np.split(np.arange(params.streams), [len(batch["gap"])])
-    shards = zip(*(np.array_split(streams, trainer.SHARDS) for streams in (filling, others)), strict=True)
-    order = np.concatenate([streams for shard in shards for streams in shard])
+def _check_same_loss(train: TrainParams) -> None:
+    model = build_model(train.model_copy(update={"dropout": 0.0}))
+    batch = next(random_batches(train))
+    # In PyTorch the first rows of the batch are infill rows, here the first rows of each shard.
+    infill_rows, other_rows = np.split(np.arange(train.batch_size), [len(batch["gap"])])
+    shards = zip(*(np.array_split(rows, NUM_SHARDS) for rows in (infill_rows, other_rows)), strict=True)
+    order = np.concatenate([rows for shard in shards for rows in shard])
     batch |= {name: batch[name][order] for name in ("rows", "reset")}
     ours = float(model.compute_loss(y_pred=model(batch)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "weights.npz")
         np.savez(path, **{weight.path: weight.numpy() for weight in model.network.trainable_variables})
-        done = subprocess.run(
-            _peer_command(params, "--weights", str(path)), stdout=subprocess.PIPE, text=True, check=True
-        )
-    if not abs(float(done.stdout) - ours) < ALIKE * ours:
-        sys.exit(f"the peer finds a loss of {float(done.stdout):.5f}, not {ours:.5f}: it is another network")
+        command = _torch_command(train, "--weights", str(path))
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    if not abs(float(done.stdout) - ours) < LOSS_TOLERANCE * ours:
+        sys.exit(f"PyTorch's loss is {float(done.stdout):.5f}, not {ours:.5f}: it is another network")
 
 
-def _peak() -> float:
-    # Billions of multiplications and additions a second, in float32.
-    done = subprocess.run([sys.executable, "-c", _MULTIPLY], capture_output=True, text=True, check=True)
-    return 2 * SIDE**3 / float(done.stdout) / 1e9
+def _measure_peak_gflops() -> float:
+    # Billions of multiplications and additions per second, in float32.
+    done = subprocess.run([sys.executable, "-c", _MULTIPLY_SCRIPT], capture_output=True, text=True, check=True)
+    return 2 * MATRIX_SIZE**3 / float(done.stdout) / 1e9
 
 
-def learner(params: Train, dropout: float) -> trainer.TrainingModel:
-    """An untrained network with what training adds to it, as the train stage makes them."""
-    policy = keras.DTypePolicy("mixed_bfloat16" if params.precision == "bfloat16" else "float32")
-    network = bilstm.BiLSTM(params.units, params.trunk, params.head, params.longest_gap, params.pointers, dtype=policy)
-    return trainer.TrainingModel(
-        network, params.streams, dropout=dropout, carry=params.carry, last_only=params.targets == "last"
-    )
+def build_model(train: TrainParams) -> TrainingModel:
+    """Return an untrained network with what training adds to it, as the train stage makes them."""
+    return build_training_model(build_network(train), train)
 
 
-def _arithmetic(network: bilstm.BiLSTM, params: Train) -> float:
-    # Operations of an update's matrix products, a multiplication and an addition counted apart.
-    streams = round(params.infill_share * params.streams)
-    going_on, filling_in = params.streams * params.window, streams * params.window
-    future = streams * (1 + params.window + params.longest_gap)
+def _count_operations(network: BiLSTM, train: TrainParams) -> float:
+    # Multiplications and additions of an update's matrix products.
+    infill_rows = round(train.infill_fraction * train.batch_size)
+    continuation_notes, infill_notes = train.batch_size * train.seq_len, infill_rows * train.seq_len
+    future_notes = infill_rows * (1 + train.seq_len + train.max_gap_notes)
     total = 0
     for weight in network.trainable_variables:
         name = weight.path
         if len(weight.shape) != 2 or "from_gap" in name:
             continue
         if "backward" in name:
-            rows = future
+            notes = future_notes
         elif any(part in name for part in ("from_future", "from_next", "_room")):
-            rows = filling_in
+            notes = infill_notes
         elif "forward" in name:
-            rows = going_on
+            notes = continuation_notes
         else:
-            rows = going_on + filling_in
-        products = 2 if any(part in name for part in _READ_FEATURES) and "recurrent" not in name else 3
-        total += 2 * products * rows * int(np.prod(weight.shape))
+            notes = continuation_notes + infill_notes
+        products = 2 if any(part in name for part in _FEATURE_KERNELS) and "recurrent" not in name else 3
+        total += 2 * products * notes * int(np.prod(weight.shape))
     return total
 
 
