@@ -1,49 +1,53 @@
-# `make demo` plays the whole pipeline offline in a few minutes; `make test` runs the tests. Both set up what they need.
+# `make help` lists the targets. Each sets up what it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 DEMO := demo
-BENCH := .venv-bench
+BENCH_VENV := .venv-bench
 
-# What a demonstration of some minutes changes in params.yaml: the small corpus, a small network, a short training.
-DEMO_PARAMS := dataset=etudes train.units=128 train.trunk=128 train.head=96 train.streams=16 train.epochs=6 \
-	train.steps_per_epoch=100 train.warmup_steps=60 train.validation_notes=400 \
-	generate.notes=300 generate.prompt_notes=60 generate.improvisations=3 generate.continuations=2 generate.fillings=1 generate.measured=24
+# What `make demo` changes in params.yaml to finish in minutes: a small corpus, a small network, a short training.
+DEMO_PARAMS := dataset=etudes train.lstm_units=128 train.trunk_units=128 train.head_units=96 train.batch_size=16 \
+	train.epochs=6 train.steps_per_epoch=100 train.warmup_steps=60 train.validation_max_notes=400 \
+	generate.sample_notes=300 generate.prompt_notes=60 generate.improvisations=3 generate.continuations=2 \
+	generate.infills=1 generate.metrics_only_improvisations=24
 
-# What each part of the network and of its training is worth: a name and what it changes, every one on equal budget.
+# Ablations of the network and of its training: a name and what it changes, each with the same number of updates.
 ABLATION_BUDGET := train.epochs=1 train.steps_per_epoch=300 train.warmup_steps=100
-ABLATIONS := whole unidirectional no-carried-state no-release-pointer no-augmentation half-the-units twice-the-units \
-	one-target-a-window no-regularisation float32
-unidirectional := train.infill_share=0
-no-carried-state := train.carry=false
-no-release-pointer := train.pointers=false
-no-augmentation := train.transpose=0 train.stretch=0
+ABLATIONS := full unidirectional stateless no-duration-pointers no-augmentation half-width double-width \
+	one-target-per-sequence no-regularisation float32
+unidirectional := train.infill_fraction=0
+stateless := train.stateful=false
+no-duration-pointers := train.duration_pointers=false
+no-augmentation := train.transpose_semitones=0 train.time_stretch=0
+half-width := train.lstm_units=192
+double-width := train.lstm_units=768
+one-target-per-sequence := train.loss_on=last train.seq_len=25 train.stateful=false
 no-regularisation := train.dropout=0 train.weight_decay=0
-half-the-units := train.units=192
-twice-the-units := train.units=768
-one-target-a-window := train.targets=last train.window=25 train.carry=false
 float32 := train.precision=float32
 
-# What `make bundle` puts into git: every out that is pushed.
-BUNDLED := data/reference models/bilstm.keras reports/audio reports/index.html reports/samples
+# What `make publish-run` puts into git: every out that is pushed.
+PUBLISHED := data/excerpts models/bilstm.keras reports/audio reports/index.html reports/samples
 
 # The parts of `make bench`; some of them: `make bench PARTS="extraction dvc"`.
 PARTS := notebook extraction training generation dvc
 
-.PHONY: help setup demo ablations $(ABLATIONS) bench bundle current test lint lock clean
+# What `make lock` compiles, from .in to .txt; each holds to the versions of those before it.
+LOCKS := requirements requirements-remotes requirements-dev benchmarks/requirements
 
-help:
-	@echo "make demo   run the whole pipeline offline on the étude corpus, in $(DEMO)/, and say what to listen to"
-	@echo "make test   run the linter and all tests"
-	@echo "make ablations  train variants of the network on equal, short budgets, as DVC experiments, and compare them"
-	@echo "make bench  measure speed side by side with what people use today, and write benchmarks/README.md"
-	@echo "make bundle  fill .dvc/bundled, the remote that travels with git, with what dvc.lock names, and nothing else"
-	@echo "make current  fail unless dvc.lock and the reports belong to the code and the settings; needs no data"
-	@echo "make setup  create $(VENV) with the locked requirements, and nothing more"
-	@echo "make lock   compile requirements*.in to requirements*.txt with the newest versions that fit"
-	@echo "make clean  remove $(VENV), $(BENCH) and $(DEMO)/"
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-setup: $(VENV)/requirements
+.DEFAULT_GOAL := help
+.PHONY: help setup demo ablations $(ABLATIONS) bench test test-fast lint publish-run check-lock lock clean
+
+##@ Set-up
+
+help:  ## list the targets
+	@awk '/^##@ / { printf "%s%s\n", gap, substr($$0, 5); gap = "\n" } \
+		/^[a-z-]+:.*## / { split($$0, part, ":.*## "); printf "  make %-14s%s\n", part[1], part[2] }' $(MAKEFILE_LIST)
+	@echo; echo "Variants that \`make ablations\` trains, each a target of its own:"
+	@echo "$(ABLATIONS)" | fold -s -w 100 | sed "s/^/  /"
+
+setup: $(VENV)/requirements  ## create .venv with the locked requirements
 
 $(VENV)/requirements: requirements.txt
 	@echo "== creating $(VENV) with the locked requirements (some minutes on the first run)"
@@ -52,12 +56,15 @@ $(VENV)/requirements: requirements.txt
 	@touch $@
 
 $(VENV)/requirements-dev: $(VENV)/requirements requirements-dev.txt
-	@echo "== adding what the tests need"
+	@echo "== adding what tests and linters need"
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# A clone beside the checkout, so that nobody's params.yaml and dvc.lock change; an experiment, so that not even its own do.
-demo: $(VENV)/requirements
+##@ Run
+
+# Runs in a clone, so that params.yaml and dvc.lock of the checkout stay as they are; and as an experiment, so that
+# those of the clone do, too.
+demo: $(VENV)/requirements  ## run the whole pipeline offline on the étude corpus, in demo/
 	@echo "== the whole pipeline on the étude corpus, in $(DEMO)/"
 	@test -d $(DEMO)/.git || git clone --quiet . $(DEMO)
 	@git -C $(DEMO) config user.name demo && git -C $(DEMO) config user.email demo@localhost
@@ -69,67 +76,74 @@ demo: $(VENV)/requirements
 	@echo "   listen to:               $(DEMO)/reports/audio/improvisation-1.mp3"
 	@echo "   look at:                 $(DEMO)/reports/figures/loss.png, $(DEMO)/reports/figures/distributions.png"
 
-# Each in a temporary copy, as an experiment that DVC keeps: what lies in the workspace stays. Needs the data set of
-# params.yaml, which the first one makes. One of them alone: `make half-the-units`.
-ablations: $(ABLATIONS)
-	@PATH="$(BIN):$$PATH" $(BIN)/dvc exp show --md --no-pager --sort-by validation_loss.loss \
-		--drop '.*' --keep 'Experiment|validation_loss.*'
+# Each in a temporary copy, as an experiment that DVC keeps; the workspace stays as it is. Needs the data set of
+# params.yaml, which the first one makes. A single one: `make half-width`.
+ablations: $(ABLATIONS)  ## train variants of the network as DVC experiments and compare them
+	@PATH="$(BIN):$$PATH" $(BIN)/dvc exp show --md --no-pager --sort-by reports/loss.json:loss \
+		--drop '.*' --keep 'Experiment$$|(reports/loss.json:)?loss$$'
 
-# Not by --force, which would make the data set anew, too.
+# Not by --force, which would make the data set again, too.
 $(ABLATIONS): $(VENV)/requirements
 	@$(BIN)/dvc exp remove --quiet $@ 2>/dev/null || true
 	PATH="$(BIN):$$PATH" $(BIN)/dvc exp run --temp --name $@ \
 		$(foreach param,$(ABLATION_BUDGET) $($@),-S $(param)) train
 
-# What is measured beside the pipeline, PyTorch among it, has an environment of its own: the project's lock has none of it.
-$(BENCH)/requirements: requirements.txt benchmarks/requirements.txt
-	@echo "== creating $(BENCH) (some minutes on the first run; PyTorch brings 5 GB)"
-	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
+# PyTorch and other libraries that only the benchmarks need have an environment and a lock file of their own.
+$(BENCH_VENV)/requirements: requirements.txt benchmarks/requirements.txt
+	@echo "== creating $(BENCH_VENV) (some minutes on the first run; PyTorch brings 5 GB)"
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
 # `notebook`, `generation` and `dvc` need a finished run of the pipeline, `extraction` measures MAESTRO if it is there.
-bench: $(BENCH)/requirements
-	@set -e; for part in $(PARTS); do echo "== $$part"; $(BENCH)/bin/python -m benchmarks.$$part; done
-	@$(BENCH)/bin/python -m benchmarks.table
+bench: $(BENCH_VENV)/requirements  ## measure speed against other libraries and write benchmarks/README.md
+	@set -e; for part in $(PARTS); do echo "== $$part"; $(BENCH_VENV)/bin/python -m benchmarks.$$part; done
+	@$(BENCH_VENV)/bin/python -m benchmarks.table
 
-# Anew, so that what earlier runs left goes; but first what only the bundle has comes to the cache, or it would go too.
-# A missing object is no error to DVC, so what it says is looked at.
-bundle: $(VENV)/requirements
-	@said=$$($(BIN)/dvc fetch --remote bundled $(BUNDLED) 2>&1); status=$$?; echo "$$said"; \
-	if [ $$status -ne 0 ] || echo "$$said" | grep -q "Missing cache files"; then \
-		echo "error: neither the cache nor the bundle has all that dvc.lock names: dvc repro, then again"; exit 1; fi
+##@ Test
+
+test: lint  ## run the linters and all tests, with coverage of stages/
+	@echo "== tests"
+	$(PYTEST) --cov --cov-report=term
+
+test-fast: $(VENV)/requirements-dev  ## run the unit, stage and command-line tests that are not slow, in two minutes
+	$(PYTEST) -m "not slow and not dvc and not browser" tests/unit tests/stages tests/command_line
+
+lint: $(VENV)/requirements-dev  ## run ruff on all files, and mypy on stages/ and compose.py
+	@echo "== linters"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+##@ Publish
+
+# Filled from scratch, which drops the objects of earlier runs; objects that only .dvc/bundled has are fetched to the
+# cache first. DVC exits with 0 when an object is missing, so its output is searched.
+publish-run: $(VENV)/requirements  ## fill .dvc/bundled, the DVC remote inside git, with the outs of dvc.lock
+	@output=$$($(BIN)/dvc fetch --remote bundled $(PUBLISHED) 2>&1); status=$$?; echo "$$output"; \
+	if [ $$status -ne 0 ] || echo "$$output" | grep -q "Missing cache files"; then \
+		echo "error: outs of dvc.lock are missing from the cache and from .dvc/bundled: run dvc repro, then try again"; \
+		exit 1; fi
 	rm -rf .dvc/bundled
 	$(BIN)/dvc push --remote bundled
 	@du -sh .dvc/bundled
 
-# `dvc repro --dry` ends well either way, or stumbles over data that is not here; so what it says is looked at.
-current: $(VENV)/requirements
-	@said=$$($(BIN)/dvc repro --dry --allow-missing 2>&1); status=$$?; \
-	stale=$$(echo "$$said" | grep -oE "Running stage '[a-z]+'|failed to reproduce '[a-z]+'"); \
+# `dvc repro --dry` exits with 0 whether stages would run or not, and may fail where data is missing, so its output is
+# searched.
+check-lock: $(VENV)/requirements  ## fail unless dvc.lock and reports/ match the code and params.yaml; needs no data
+	@output=$$($(BIN)/dvc repro --dry --allow-missing 2>&1); status=$$?; \
+	stale=$$(echo "$$output" | grep -oE "Running stage '[a-z]+'|failed to reproduce '[a-z]+'"); \
 	if [ $$status -ne 0 ] || [ -n "$$stale" ]; then \
-		echo "$$stale"; echo "error: dvc.lock is not of this code and these settings: dvc repro, then commit"; exit 1; \
-	fi; echo "dvc.lock and the reports are of this code and these settings"
+		echo "$$stale"; echo "error: dvc.lock does not match the code and params.yaml: run dvc repro, then commit"; exit 1; \
+	fi; echo "dvc.lock and reports/ match the code and params.yaml"
 
-test: lint
-	@echo "== tests"
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+##@ Maintenance
 
-lint: $(VENV)/requirements-dev
-	@echo "== linter"
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-
-lock: $(VENV)/requirements
+lock: $(VENV)/requirements  ## compile requirements*.in to requirements*.txt with the newest versions that fit
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
-		--custom-compile-command "make lock" requirements.in --output-file requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
-		--custom-compile-command "make lock" requirements-remotes.in --output-file requirements-remotes.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
-		--custom-compile-command "make lock" requirements-dev.in --output-file requirements-dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
-		--custom-compile-command "make lock" benchmarks/requirements.in --output-file benchmarks/requirements.txt
+	@set -e; for name in $(LOCKS); do echo "== $$name.txt"; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
+			--custom-compile-command "make lock" $$name.in --output-file $$name.txt; done
 
-clean:
-	rm -rf $(VENV) $(BENCH) $(DEMO)
+clean:  ## remove .venv, .venv-bench and demo/
+	rm -rf $(VENV) $(BENCH_VENV) $(DEMO)
