@@ -1,5 +1,6 @@
 """The Makefile: `make help` describes every target, and the params that targets set exist."""
 
+import os
 import re
 import subprocess
 
@@ -14,7 +15,9 @@ ABLATIONS = re.search(r"^ABLATIONS := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
 
 
 def make(*arguments: str) -> str:
-    done = subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    # Without what `make test` hands on, which makes it print the folders that it enters and leaves.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(["make", *arguments], cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
     return done.stdout
 
 
