@@ -106,7 +106,7 @@ test: lint  ## run the linters and all tests, with coverage of stages/
 	@echo "== tests"
 	$(PYTEST) --cov --cov-report=term
 
-test-fast: $(VENV)/requirements-dev  ## run the unit, stage and command-line tests that are not slow, in two minutes
+test-fast: $(VENV)/requirements-dev  ## run the unit, stage and command-line tests that are not slow
 	$(PYTEST) -m "not slow and not dvc and not browser" tests/unit tests/stages tests/command_line
 
 lint: $(VENV)/requirements-dev  ## run ruff on all files, and mypy on stages/ and compose.py
