@@ -1,37 +1,38 @@
 """Compose with a trained model: improvise, continue a MIDI file, or infill a gap of one. `python compose.py --help`"""
 
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+# The repository's own modules, also under PYTHONSAFEPATH=1 and whatever PYTHONPATH holds.
+sys.path.insert(0, str(ROOT))
+
+from stages.utils import startup
+
+if __name__ == "__main__":
+    startup.begin()
+
 import functools
 import inspect
 import math
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 import pandas as pd
 import typer
 
-ROOT = Path(__file__).resolve().parent
-# The repository's own modules, also under PYTHONSAFEPATH=1 and whatever PYTHONPATH holds.
-sys.path.insert(0, str(ROOT))
-
-from stages.generation.sampling_config import SamplingConfig  # noqa: E402 - the path has to be set before
-from stages.midi import midi_io  # noqa: E402
-from stages.midi.midi_editor import MidiEditor  # noqa: E402
-from stages.midi.tempo_map import MidiError  # noqa: E402
-from stages.representation.grid_encoding import (  # noqa: E402
-    DURATION,
-    FRAME_SECONDS,
-    STEP,
-    VELOCITY,
-    decode,
-    encode,
-)
-from stages.utils import paths  # noqa: E402
-from stages.utils.atomic import atomic_file  # noqa: E402
-from stages.utils.errors import InputError  # noqa: E402
+from stages.generation.sampling_config import SamplingConfig
+from stages.midi import midi_io
+from stages.midi.midi_editor import MidiEditor
+from stages.midi.tempo_map import MidiError
+from stages.representation.grid_encoding import DURATION, FRAME_SECONDS, STEP, VELOCITY, decode, encode
+from stages.utils import paths
+from stages.utils.atomic import atomic_file, check_writable
+from stages.utils.errors import InputError
+from stages.utils.keras_setup import import_keras
 
 PAST_NOTES = 1000
 """Notes before the new ones that the network reads; it does not remember farther back."""
@@ -46,6 +47,11 @@ DENSITY_WINDOW = 10.0
 """Seconds on either side of a gap whose density tells how many notes the gap needs."""
 
 SAMPLE_RATE, LOUDNESS_DBFS = 44100, -20.0
+
+MIDI_BYTES_PER_NOTE, MP3_BYTES_PER_SECOND = 10, 96_000 // 8
+"""Upper bounds, to find out whether there is room before anything is generated."""
+
+MIDI_BYTES_PER_SECOND = MIDI_BYTES_PER_NOTE * MAX_NOTES_PER_SECOND
 
 TRACK_NAME = "played by compose.py"
 
@@ -139,12 +145,12 @@ def _command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 @_command("improvise")
 def improvise(seconds: Seconds = 30, *, options: Options) -> None:
     """Compose a piece from nothing."""
-    targets = _targets(options.out or Path("improvisation.mid"), options)
+    targets = _targets(options.out or Path("improvisation.mid"), options, seconds, MIDI_BYTES_PER_SECOND * seconds)
     improvisations = _generate_continuations(np.zeros((0, 4), np.int32), seconds, options)
     for target, notes_on_grid in zip(targets, improvisations, strict=True):
         first_onset = notes_on_grid[0, STEP] * FRAME_SECONDS if len(notes_on_grid) else 0
         notes = decode(notes_on_grid, -first_onset)
-        with atomic_file(target) as part:
+        with _output(target, options) as part:
             midi_io.write_midi(notes, part)
         _report(target, notes, options)
 
@@ -153,7 +159,8 @@ def improvise(seconds: Seconds = 30, *, options: Options) -> None:
 def continue_(file: Input, seconds: Seconds = 30, *, options: Options) -> None:
     """Continue a file after the onset of its last note. The notes of the file stay as they are."""
     data, notes = _read(file)
-    targets = _targets(options.out or file.with_name(f"{file.stem}-continued.mid"), options)
+    length, size = _end(notes) + seconds, 2 * len(data) + MIDI_BYTES_PER_SECOND * seconds
+    targets = _targets(options.out or file.with_name(f"{file.stem}-continued.mid"), options, length, size)
     last_onset = _on_grid(notes["start"].iloc[-1])
     continuations = _generate_continuations(encode(notes)[-PAST_NOTES:], seconds, options)
     for target, notes_on_grid in zip(targets, continuations, strict=True):
@@ -175,8 +182,10 @@ def infill(file: Input, start: GapStart, end: GapEnd, notes: NoteCount = None, *
             f"{file}: a gap needs notes before and after it; here the first begins at {onset[0]:.2f} s and the last at"
             f" {onset[-1]:.2f} s (to add notes after the last, use `continue`)"
         )
-    targets = _targets(options.out or file.with_name(f"{file.stem}-infilled.mid"), options)
-    infills = _generate_infills(table, start, end, notes or _note_count(onset, start, end), options)
+    count = notes or _note_count(onset, start, end)
+    size = 2 * len(data) + MIDI_BYTES_PER_NOTE * count
+    targets = _targets(options.out or file.with_name(f"{file.stem}-infilled.mid"), options, _end(table), size)
+    infills = _generate_infills(table, start, end, count, options)
     last_onset = _on_grid(onset[onset < start][-1])
     for target, notes_on_grid in zip(targets, infills, strict=True):
         editor = MidiEditor(data)
@@ -186,6 +195,7 @@ def infill(file: Input, start: GapStart, end: GapEnd, notes: NoteCount = None, *
 
 def _generate_continuations(prompt: np.ndarray, seconds: float, options: Options) -> list[np.ndarray]:
     config = _sampling_config(options)
+    import_keras()
     from stages.generation.continuation import ContinuationRequest, generate_continuations
     from stages.model.serialization import load_model
 
@@ -200,6 +210,7 @@ def _generate_continuations(prompt: np.ndarray, seconds: float, options: Options
 
 def _generate_infills(notes: pd.DataFrame, start: float, end: float, count: int, options: Options) -> list[np.ndarray]:
     config = _sampling_config(options)
+    import_keras()
     from stages.generation.infill import Gap, InfillRequest, generate_infills
     from stages.model.serialization import load_model
 
@@ -244,19 +255,44 @@ def _read(file: Path) -> tuple[bytes, pd.DataFrame]:
     return data, notes
 
 
-def _targets(path: Path, options: Options) -> list[Path]:
-    # One file a take. Refused before any work is done if something would be overwritten.
+def _end(notes: pd.DataFrame) -> float:
+    return float((notes["start"] + notes["sounding_duration"]).max())
+
+
+def _targets(path: Path, options: Options, seconds: float, midi_bytes: float) -> list[Path]:
+    # One file a take, of so many seconds and about so many bytes. What would be overwritten or cannot be written is
+    # refused before any work is done.
     if options.audio and path.suffix == ".mp3":
         raise InputError(f"{path}: --out names the MIDI file; the sound goes to a .mp3 file next to it")
     targets = list(_numbered(path, options.takes))
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such folder")
-    for target in [*targets, *(target.with_suffix(".mp3") for target in targets if options.audio)]:
+    sizes = {target: round(midi_bytes) for target in targets}
+    if options.audio:
+        sizes |= {target.with_suffix(".mp3"): round(MP3_BYTES_PER_SECOND * seconds) for target in targets}
+    for target in sizes:
         if target.is_dir():
             raise InputError(f"{target}: is a folder; --out names a file in it")
+        if target.exists() and not target.is_file():
+            raise InputError(f"{target}: is a device; --out names a file")
         if target.exists() and not options.force:
-            raise InputError(f"{target}: exists already; --force overwrites it, --out names another file")
+            raise _exists_already(target)
+    check_writable(sizes)
     return targets
+
+
+def _exists_already(target: Path) -> InputError:
+    return InputError(f"{target}: exists already; --force overwrites it, --out names another file")
+
+
+@contextmanager
+def _output(target: Path, options: Options) -> Iterator[Path]:
+    # As `atomic_file`. Another run may have written the file since `_targets` looked.
+    try:
+        with atomic_file(target, overwrite=options.force) as part:
+            yield part
+    except FileExistsError:
+        raise _exists_already(target) from None
 
 
 def _numbered(path: Path, takes: int) -> Iterator[Path]:
@@ -285,7 +321,8 @@ def _on_grid(seconds: float) -> float:
 
 def _write_edited(editor: MidiEditor, new_notes: pd.DataFrame, target: Path, options: Options) -> None:
     editor.add(new_notes, TRACK_NAME)
-    editor.write(target)
+    with _output(target, options) as part:
+        editor.write(part)
     _report(target, midi_io.read_midi(target.read_bytes()), options)
 
 
@@ -296,18 +333,20 @@ def _report(target: Path, notes: pd.DataFrame, options: Options) -> None:
         from stages.audio.synthesizer import write_mp3
 
         sound = target.with_suffix(".mp3")
-        write_mp3(notes, sound, SAMPLE_RATE, LOUDNESS_DBFS)
+        with _output(sound, options) as part:
+            write_mp3(notes, part, SAMPLE_RATE, LOUDNESS_DBFS)
         print(sound)
 
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and an exit status of 1."""
+    startup.ready()
     try:
         app()
     except InputError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(f"error: {error.filename or 'writing'}: {error.strerror or error}")
+        sys.exit(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,13 @@ STAGES = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
 
 def main() -> None:
     """Run the stage that the first argument names, as the program `__main__`."""
-    if len(sys.argv) != 2 or sys.argv[1] not in STAGES:
-        sys.exit(f"usage: python stages NAME, where NAME is one of: {', '.join(STAGES)}")
     # Python puts the folder it runs at the front, where utils and others would hide modules of the same name.
     sys.path[:] = [str(FOLDER.parent), *(entry for entry in sys.path if Path(entry or ".").resolve() != FOLDER)]
+    from stages.utils import startup
+
+    startup.begin()
+    if len(sys.argv) != 2 or sys.argv[1] not in STAGES:
+        sys.exit(f"usage: python stages NAME, where NAME is one of: {', '.join(STAGES)}")
     runpy.run_module(f"stages.{sys.argv[1]}", run_name="__main__", alter_sys=True)
 
 

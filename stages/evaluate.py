@@ -23,6 +23,7 @@ from stages.utils import paths
 from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
 from stages.utils.json_io import DIGITS, write_json
+from stages.utils.keras_setup import import_keras
 from stages.utils.runner import run_stage
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ Nll = dict[str, float]
 
 def main(evaluate: EvaluateParams) -> None:
     """Score validation and test music and write the reports."""
+    import_keras()
     from stages.model import serialization
 
     network = serialization.load_model(paths.MODEL)

@@ -21,6 +21,7 @@ from stages.samples.sample_set import Region, Sample
 from stages.samples.sample_writer import write_samples
 from stages.utils import paths
 from stages.utils.errors import InputError
+from stages.utils.keras_setup import import_keras
 from stages.utils.runner import run_stage
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ LabeledSample = tuple[Sample, pd.DataFrame]
 
 def main(generate: GenerateParams) -> None:
     """Generate improvisations, continuations and infills, and write them with the originals of the infills."""
+    import_keras()
     from stages.model.serialization import load_model
 
     network = load_model(paths.MODEL)

@@ -19,6 +19,7 @@ from stages.representation.note_table import read_notes
 from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
 from stages.utils.json_io import write_json
+from stages.utils.keras_setup import import_keras
 from stages.utils.paths import CHECKPOINT, MODEL, NOTES, REPORTS
 from stages.utils.runner import run_stage
 
@@ -59,6 +60,7 @@ def main(train: TrainParams) -> None:
         )
     validation = [encode(piece)[: train.validation_max_notes] for piece in _read_pieces(VALIDATION)]
 
+    import_keras()
     from stages.model.serialization import save_model
     from stages.training import checkpoint, determinism
 

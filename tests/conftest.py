@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from stages.utils.keras_setup import configure_keras
 from tests.helpers.dvc_clone import commit, committed_copy, run, small_clone
 
 PIPELINE = Path(__file__).parent / "pipeline"
+
+configure_keras()  # test modules import Keras, whatever configuration this machine has
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

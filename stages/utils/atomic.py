@@ -1,26 +1,37 @@
 """Files and folders that appear as a whole or not at all."""
 
+import errno
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
     """Yield a temporary path to write to, which replaces `path` at the end; after an error `path` is as before.
 
     Temporary files of processes that were killed are removed as well.
+
+    Args:
+        path: the file.
+        overwrite: whether to replace a file that has that name by the end.
+
+    Raises:
+        FileExistsError: there is such a file, and it is not to be overwritten.
+        OSError: writing failed; the error names `path` if it named no other file.
     """
     for stale in stale_temp_files(path):
         stale.unlink(missing_ok=True)
     part = temp_path(path)
     try:
-        yield part
-        part.replace(path)
+        with _naming(path, part):
+            yield part
+            part.replace(path) if overwrite else _rename_to_new(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
 
 
 @contextmanager
@@ -28,40 +39,103 @@ def atomic_directory(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to fill, which replaces `folder` at the end; after an error `folder` is as before.
 
     Temporary folders of processes that were killed are removed as well.
+
+    Raises:
+        OSError: writing failed; the error names `folder` if it named no other file.
     """
-    hidden = folder.with_name(f".{folder.name}")
-    for stale in stale_temp_files(hidden):
+    for stale in stale_temp_files(folder):
         shutil.rmtree(stale)
-    work = temp_path(hidden)
+    work = temp_path(folder)
     new, old = work / "new", work / "old"
-    new.mkdir(parents=True)
     try:
-        yield new
-        if folder.exists():
-            folder.replace(old)
-        new.replace(folder)
+        with _naming(folder, new, work):
+            new.mkdir(parents=True)
+            yield new
+            if folder.exists():
+                folder.replace(old)
+            new.replace(folder)
     finally:
         if not folder.exists() and old.exists():
             old.replace(folder)
         shutil.rmtree(work, ignore_errors=True)
 
 
-def temp_path(path: Path) -> Path:
-    """Return where this process writes what is to become `path`: beside it, with the process's number in the name.
+def check_writable(sizes: Mapping[Path, int]) -> None:
+    """Find out whether `atomic_file` will be able to write some files, before the work that makes their content.
 
-    Another process, whose parent was killed, may be writing the same output a last time.
+    Args:
+        sizes: about how many bytes each file will have; as many are written for a moment.
+
+    Raises:
+        OSError: a file cannot be written; the error names it.
     """
-    return path.with_name(f"{path.name}.{os.getpid()}.part")
+    parts = {path: temp_path(path) for path in sizes}
+    try:
+        for path, part in parts.items():
+            with _naming(path, part), part.open("wb") as file:
+                file.write(bytes(sizes[path]))
+                file.flush()
+                os.fsync(file.fileno())  # some network file systems do not report a full disk before
+    finally:
+        for part in parts.values():
+            _remove(part)
+
+
+def temp_path(path: Path) -> Path:
+    """Return where this process writes what is to become `path`: a hidden file beside it, whose name is short.
+
+    The name holds a digest of the file's name, which may be as long as the file system allows, and the number of this
+    process, since another one, whose parent was killed, may be writing the same output a last time.
+    """
+    return path.with_name(f".{_digest(path)}.{os.getpid()}.part")
 
 
 def stale_temp_files(path: Path) -> list[Path]:
     """Return the temporary paths for `path` (see `temp_path`) of processes that no longer run."""
-    numbers = {part: part.name[len(path.name) + 1 : -len(".part")] for part in path.parent.glob("*.part")}
-    return [
-        part
-        for part, number in numbers.items()
-        if part.name == f"{path.name}.{number}.part" and number.isdecimal() and not _runs_elsewhere(int(number))
-    ]
+    parts = path.parent.glob(f".{_digest(path)}.*.part")
+    numbers = {part: part.name.split(".")[2] for part in parts}
+    return [part for part, number in numbers.items() if number.isdecimal() and not _runs_elsewhere(int(number))]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]
+
+
+@contextmanager
+def _naming(path: Path, *parts: Path) -> Iterator[None]:
+    """Let an operating-system error name `path` if it names no file, or a temporary one.
+
+    Args:
+        path: a file or folder.
+        parts: temporary paths of what is to become `path`, each inside the next.
+    """
+    try:
+        yield
+    except OSError as error:
+        name = error.filename
+        if name is None and error.errno is not None:
+            error.filename = str(path)
+        for part in parts:
+            if isinstance(name, str) and Path(name).is_relative_to(part):
+                error.filename = str(path / Path(name).relative_to(part))
+                break
+        raise
+
+
+def _rename_to_new(part: Path, path: Path) -> None:
+    # Of the ways to give a file a name only this one never replaces another file.
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+    except OSError:  # a file system without hard links
+        path.touch(exist_ok=False)
+        part.replace(path)
+
+
+def _remove(part: Path) -> None:
+    with suppress(OSError):  # on a read-only disk also where there is no such file; the error that matters is another
+        part.unlink()
 
 
 def _runs_elsewhere(process: int) -> bool:

@@ -1,12 +1,17 @@
 """A pool of worker processes that ends with the process that started it."""
 
+import errno
 import faulthandler
 import os
 import signal
 
 import loky
 
+from stages.utils.errors import InputError
 from stages.utils.watchdog import when_gone
+
+SHARED_MEMORY = "/dev/shm"
+"""Where Linux keeps the semaphores with which worker processes wait for one another."""
 
 
 def cpu_count() -> int:
@@ -19,8 +24,19 @@ def process_pool(workers: int) -> loky.ProcessPoolExecutor:
 
     Ctrl-C is left to this process. If a task crashes its worker, the results of the pool's tasks raise
     `concurrent.futures.process.BrokenProcessPool`.
+
+    Raises:
+        InputError: there is no room for semaphores.
     """
-    return loky.ProcessPoolExecutor(workers, initializer=_prepare_worker, initargs=(os.getpid(),))
+    try:
+        return loky.ProcessPoolExecutor(workers, initializer=_prepare_worker, initargs=(os.getpid(),))
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # too many open files: pipes
+            raise
+        raise InputError(
+            f"{SHARED_MEMORY}: {error.strerror}; worker processes need some KB there: make room or make it writable"
+            " (in a container: --shm-size, --tmpfs)"
+        ) from None
 
 
 def _prepare_worker(parent: int) -> None:

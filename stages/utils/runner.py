@@ -6,11 +6,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psutil
 
+from stages.utils import startup
 from stages.utils.errors import InputError
 from stages.utils.params_file import read_sections
 from stages.utils.watchdog import when_gone
@@ -30,13 +30,14 @@ def run_stage(main: Callable[..., None], **sections: Any) -> None:
         main: the stage; called with the sections as keyword arguments.
         sections: for each section of params.yaml that the stage reads, its type in stages/params.
     """
+    startup.ready()
     _end_with_dvc()
     try:
         main(**read_sections(**sections))
     except InputError as error:
         _exit(f"error: {error}", 1)
     except OSError as error:
-        _exit(f"error: {error.filename or f'on the disk of {Path.cwd()}'}: {error.strerror or error}", 1)
+        _exit(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", 1)
     except KeyboardInterrupt:
         _exit("interrupted", 130)
 

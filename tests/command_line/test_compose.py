@@ -20,6 +20,7 @@ from stages.model import serialization
 from stages.model.bilstm import BiLSTM
 from stages.utils.yaml_io import read_yaml
 from tests.helpers import midi_bytes
+from tests.helpers.full_disk import disk_full_after
 from tests.helpers.source_analysis import ROOT
 from tests.unit.midi.test_midi_editor import FILES, note_events
 
@@ -181,6 +182,59 @@ def test_a_mistake_is_one_line_and_nothing_is_written(call, tmp_path, arguments,
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.fixture
+def silent_network(monkeypatch):
+    """Generate nothing in no time; each test says what happens meanwhile."""
+    happenings = []
+
+    def generate(network, request, seed, config, progress):
+        for happening in happenings:
+            happening()
+        return [np.tile(np.array([[10, 40, 10, 16]], np.int32), (4, 1))] * len(request.prompts)
+
+    monkeypatch.setattr(continuation, "generate_continuations", generate)
+    return happenings
+
+
+@pytest.mark.parametrize(
+    "size, audio, named", [(200, [], "improvisation.mid"), (20_000, ["--audio"], "improvisation.mp3")]
+)
+def test_a_full_disk_is_found_before_anything_is_generated(call, tmp_path, silent_network, size, audio, named):
+    silent_network.append(lambda: pytest.fail("generated first"))
+    with disk_full_after(size), pytest.raises(SystemExit) as exit_info:
+        call("improvise", "--seconds", 2, *audio)
+    assert exit_info.value.code == f"error: {named}: File too large"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_is_not_replaced(call, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SystemExit) as exit_info:
+        call("improvise", "--out", "pipe", "--force")
+    assert exit_info.value.code == "error: pipe: is a device; --out names a file"
+
+
+@pytest.mark.parametrize("suffix", [".mid", ".mp3"])
+def test_what_another_run_has_written_meanwhile_is_not_replaced(call, tmp_path, silent_network, suffix):
+    other = tmp_path / f"improvisation{suffix}"
+    silent_network.append(lambda: other.write_text("of another run"))
+    with pytest.raises(SystemExit) as exit_info:
+        call("improvise", "--audio")
+    assert exit_info.value.code.startswith(f"error: {other.name}: exists already; --force overwrites it")
+    assert other.read_text() == "of another run"
+    call("improvise", "--audio", "--force")
+    assert other.stat().st_size > 50 and not list(tmp_path.glob("*.part"))
+
+
+def test_names_may_be_as_long_as_the_file_system_allows(call, tmp_path, silent_network):
+    name = "夜" * 83 + "é.mid"
+    assert call("improvise", "--out", name) == [name]
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+    with pytest.raises(SystemExit) as exit_info:
+        call("improvise", "--out", "夜" + name)
+    assert exit_info.value.code == f"error: 夜{name}: File name too long"
+
+
 def test_without_a_model_the_error_says_how_to_get_one(call, tmp_path):
     with pytest.raises(SystemExit) as exit_info:
         call("improvise", model=tmp_path / "none.keras")
@@ -204,6 +258,7 @@ def test_as_a_program(model, tmp_path):
     assert out_of_range.returncode == 2 and "Traceback" not in out_of_range.stderr
     done = run_program(tmp_path, "improvise", "--seconds", "1", "--model", str(model))
     assert (done.returncode, done.stdout) == (0, "improvisation.mid\n")
+    assert done.stderr.split()[0] == "sampling:"  # none of TensorFlow's lines
     assert (tmp_path / "improvisation.mid").exists()
 
 

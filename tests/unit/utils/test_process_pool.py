@@ -1,10 +1,16 @@
 """Processes that work for another one end with it."""
 
+import errno
+import importlib
+import os
 import subprocess
 import sys
 
 import psutil
+import pytest
 
+from stages.utils import process_pool
+from stages.utils.errors import InputError
 from tests.helpers.dvc_clone import environment
 from tests.helpers.source_analysis import ROOT
 
@@ -46,3 +52,22 @@ def test_their_number_can_be_limited():
         [sys.executable, "-c", program], cwd=ROOT, env=environment(LOKY_MAX_CPU_COUNT="1"), capture_output=True
     )
     assert found.stdout == b"1\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENOENT])
+def test_where_there_is_no_room_for_semaphores_the_error_names_the_place(monkeypatch, number):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))  # without a file name, as sem_open does
+
+    monkeypatch.setattr(importlib.import_module("loky.backend.synchronize"), "_SemLock", fail)
+    with pytest.raises(InputError, match=f"^/dev/shm: {os.strerror(number)}; worker processes need some KB there"):
+        process_pool.process_pool(2)
+
+
+def test_too_many_open_files_is_another_error(monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(importlib.import_module("loky.backend.synchronize"), "_SemLock", fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        process_pool.process_pool(2)
