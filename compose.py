@@ -25,7 +25,7 @@ import pandas as pd
 import typer
 
 from stages.generation.sampling_config import SamplingConfig
-from stages.midi import midi_io
+from stages.midi import midi_io, riff
 from stages.midi.midi_editor import MidiEditor
 from stages.midi.tempo_map import MidiError
 from stages.representation.grid_encoding import DURATION, FRAME_SECONDS, STEP, VELOCITY, decode, encode
@@ -248,6 +248,7 @@ def _read(file: Path) -> tuple[bytes, pd.DataFrame]:
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from None
     try:
+        data = riff.unwrap(data)
         notes = midi_io.read_midi(data)
         MidiEditor(data)  # refuses files that read_midi accepts; better before the notes are generated than after
     except MidiError as error:

@@ -80,7 +80,7 @@ def _copy_midi_files(folder: Path, raw: Path) -> None:
         raise InputError(f"dataset: {folder} overlaps {paths.RAW}, which is written; {choices}")
     files = splits.list_midi_files(folder)
     if not files:
-        raise InputError(f"dataset: {folder} has no .mid or .midi files in it; {choices}")
+        raise InputError(f"dataset: {folder} has no {', '.join(splits.MIDI_SUFFIXES)} files in it; {choices}")
     for path in tqdm(files, desc="copying", unit="file"):
         target = raw / path.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)

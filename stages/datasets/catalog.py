@@ -64,7 +64,7 @@ def dataset_choices(data: Path) -> str:
         data: the folder data/.
     """
     known = sorted(record.parent.name for record in data.glob(f"*/{RECORD_FILE}"))
-    return f"use {', '.join(known)} or the path, relative to {data}/, of a folder with .mid or .midi files"
+    return f"use {', '.join(known)} or the path, relative to {data}/, of a folder with MIDI files"
 
 
 def read_record(folder: Path) -> CatalogRecord | None:

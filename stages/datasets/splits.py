@@ -11,7 +11,8 @@ from typing import NoReturn
 from stages.datasets.catalog import escapes_folder, sha256
 from stages.utils.errors import InputError
 
-MIDI_SUFFIXES = (".mid", ".midi")
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
+"""Of MIDI files; .kar is one with words for karaoke, .rmi one in a RIFF file."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -34,12 +35,12 @@ class Piece:
 
 
 def list_midi_files(folder: Path) -> list[Path]:
-    """Return every .mid and .midi file under a folder, sorted by path.
+    """Return every file with one of MIDI_SUFFIXES under a folder, sorted by path.
 
     The case of the suffix does not matter. Hidden files and folders are skipped.
 
     Raises:
-        InputError: a folder is a symbolic link, or a name is not UTF-8.
+        InputError: a folder is a symbolic link, or names are not UTF-8.
     """
     return _list_files(folder, MIDI_SUFFIXES)
 
@@ -80,17 +81,24 @@ def list_pieces(raw: Path, validation_fraction: float, test_fraction: float) -> 
 
 def _list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     found: list[Path] = []
+    not_utf8: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=_raise):
         # os.walk goes into those folders that are left in this list.
         folders[:] = [name for name in folders if not name.startswith(".")]
         files = [name for name in files if not name.startswith(".")]
-        for path in (Path(parent, name) for name in (*folders, *files)):
-            _check_utf8(path)
+        not_utf8 += [Path(parent, name) for name in (*folders, *files) if not _is_utf8(name)]
         for path in (Path(parent, name) for name in folders):
             if path.is_symlink():
                 # DVC does not follow such a link either, so a change behind it would go unnoticed.
                 raise InputError(f"{path}: a link to a folder is not followed; put the folder here")
         found += [Path(parent, name) for name in files if name.lower().endswith(suffixes)]
+    if not_utf8:
+        # DVC cannot handle such a name either.
+        first = os.fsencode(min(not_utf8)).decode("utf-8", "backslashreplace")
+        raise InputError(
+            f"{folder}: {len(not_utf8)} names are not UTF-8, the first is {first}; rename the files, for instance with"
+            f" `convmv -f latin1 -t utf8 -r --notest {folder}`"
+        )
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -98,11 +106,12 @@ def _raise(error: OSError) -> NoReturn:
     raise error
 
 
-def _check_utf8(path: Path) -> None:
+def _is_utf8(name: str) -> bool:
     try:
-        path.name.encode("utf-8")
+        name.encode("utf-8")
     except UnicodeEncodeError:
-        raise InputError(f"{path!a}: the name is not UTF-8; rename it") from None
+        return False
+    return True
 
 
 def _is_piece_table(path: Path) -> bool:

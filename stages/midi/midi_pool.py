@@ -62,13 +62,14 @@ def read_midi_files(paths: Sequence[Path]) -> Generator[ReadResult, None, None]:
 def read_batch(paths: Sequence[Path]) -> list[ReadResult]:
     """Read MIDI files in this process; see `read_midi_files`."""
     # Imported here because the parent process does not need the native reader.
+    from stages.midi import riff
     from stages.midi.midi_io import read_columns
     from stages.midi.tempo_map import MidiError
 
     results: list[ReadResult] = []
     for path in paths:
         try:
-            columns = read_columns(path.read_bytes())
+            columns = read_columns(riff.unwrap(path.read_bytes()))
         except MidiError as error:
             results.append(str(error))
         else:

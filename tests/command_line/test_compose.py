@@ -226,6 +226,16 @@ def test_what_another_run_has_written_meanwhile_is_not_replaced(call, tmp_path, 
     assert other.stat().st_size > 50 and not list(tmp_path.glob("*.part"))
 
 
+def test_a_midi_file_in_a_riff_file_is_continued_as_a_midi_file(call, tmp_path, silent_network):
+    data = scale()
+    (tmp_path / "mine.mid").write_bytes(data)
+    (tmp_path / "mine.rmi").write_bytes(b"RIFF" + bytes(4) + b"RMIDdata" + len(data).to_bytes(4, "little") + data)
+    assert call("continue", "mine.rmi") == ["mine-continued.mid"]
+    content = (tmp_path / "mine-continued.mid").read_bytes()
+    call("continue", "mine.mid", "--force")
+    assert (tmp_path / "mine-continued.mid").read_bytes() == content
+
+
 def test_names_may_be_as_long_as_the_file_system_allows(call, tmp_path, silent_network):
     name = "夜" * 83 + "é.mid"
     assert call("improvise", "--out", name) == [name]

@@ -180,7 +180,9 @@ def test_copies_the_midi_files_of_a_folder():
 
 def test_a_folder_without_midi_files_is_rejected():
     Path("data/mine").mkdir()
-    with pytest.raises(InputError, match=r"data/mine has no .mid or .midi files in it; use local or the path"):
+    with pytest.raises(
+        InputError, match=r"data/mine has no .mid, .midi, .kar, .rmi files in it; use local or the path"
+    ):
         run("mine")
     with pytest.raises(InputError, match=r"data/nothing does not exist; use local or the path"):
         run("nothing")
@@ -205,7 +207,7 @@ def test_an_input_error_is_one_line_and_exit_status_1():
     assert stage.returncode == 1
     assert message == (
         "error: dataset = 'nothing': data/nothing does not exist; use local or the path, relative to data/, of a folder"
-        " with .mid or .midi files\n"
+        " with MIDI files\n"
     )
 
 

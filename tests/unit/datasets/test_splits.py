@@ -106,12 +106,14 @@ def test_an_empty_table_and_a_second_table_are_rejected(maestro):
 
 
 def test_pieces_are_the_midi_files_of_a_folder(tmp_path):
-    names = ["b.mid", "A.MIDI", "Satie/Gymnopédie 1.Mid", "x/y/z.midi", "notes.txt", "x/.hidden.mid", ".git/a.mid"]
+    names = ["b.mid", "A.MIDI", "Satie/Gymnopédie 1.Mid", "x/y/z.midi", "s.kar", "s.RMI", "notes.txt", "x/.hidden.mid", ".git/a.mid"]
     write(tmp_path, dict.fromkeys([*names, "midi", "x/mid", "table.csv"], b"x"))
     assert splits.list_pieces(tmp_path, 0, 0) == [
         Piece("A.MIDI", "train", "", "A", 0),
         Piece("Satie/Gymnopédie 1.Mid", "train", "Satie", "Gymnopédie 1", 0),
         Piece("b.mid", "train", "", "b", 0),
+        Piece("s.RMI", "train", "", "s", 0),
+        Piece("s.kar", "train", "", "s", 0),
         Piece("x/y/z.midi", "train", "y", "z", 0),
     ]
 
@@ -173,7 +175,9 @@ def test_a_name_that_is_not_utf_8_is_rejected(tmp_path):
         write(tmp_path, {os.fsdecode(b"file/Caf\xe9.mid"): b"", os.fsdecode(b"folder/Caf\xe9/a.mid"): b""})
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    with pytest.raises(InputError, match=r"Caf\\udce9.mid'\): the name is not UTF-8"):
+    with pytest.raises(InputError, match=r"file: 1 names are not UTF-8, the first is .*/file/Caf\\xe9.mid; rename"):
         splits.list_midi_files(tmp_path / "file")
-    with pytest.raises(InputError, match=r"folder/Caf\\udce9'\): the name is not UTF-8"):
+    with pytest.raises(InputError, match=r"folder: 1 names are not UTF-8, the first is .*/folder/Caf\\xe9; rename"):
         splits.list_midi_files(tmp_path / "folder")
+    with pytest.raises(InputError, match=r": 2 names are not UTF-8"):
+        splits.list_midi_files(tmp_path)
