@@ -9,6 +9,7 @@ Writes
 - reports/index.html.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from stages.datasets import catalog
 from stages.params.dataset import DatasetName
 from stages.params.plot import PlotParams
 from stages.report import figures, page
+from stages.report.fonts import REPLACEMENT, make_drawable
 from stages.report.roll_figure import draw_piano_roll
 from stages.report.sample_card import SampleCard
 from stages.report.style import save_figure
@@ -99,10 +101,19 @@ def write_figures(run: page.Run, dpi: int) -> None:
 
 
 def write_piano_rolls(cards: Sequence[SampleCard], folder: Path, dpi: int) -> None:
-    """Write roll-<sample>.png for each sample into `folder`."""
+    """Write roll-<sample>.png for each sample into `folder`; say which characters of titles cannot be drawn."""
     for card in cards:
         roll = draw_piano_roll(card.notes, card.sample.regions, card.sample.seconds, card.caption)
         save_figure(roll, folder / f"roll-{card.name}.png", dpi)
+    if missing := {character for card in cards for character in make_drawable(card.caption).missing}:
+        named = "".join(
+            sorted(each if each.isprintable() else each.encode("unicode_escape").decode() for each in missing)
+        )
+        print(
+            f"titles in figures: no font here has {named}, so {REPLACEMENT} stands in their place; install one that"
+            " has them, such as Noto Sans CJK, then `dvc repro --force --single-item plot`",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

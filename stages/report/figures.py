@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from stages.report.pitches import note_name
-from stages.report.style import LINE_STYLES, PRINT, STYLE, Palette, format_axes
+from stages.report.style import LINE_STYLES, PRINT, Palette, format_axes, in_style
 from stages.report.svg import PAGE, svg_panel
 from stages.report.tables import best_row
 from stages.representation.grid_encoding import FIELDS
@@ -46,7 +45,7 @@ def draw_loss(loss: pd.DataFrame) -> Figure:
     Args:
         loss: reports/loss.csv, one row an epoch. Columns of missing values are left out.
     """
-    with matplotlib.rc_context(STYLE):
+    with in_style():
         figure = Figure(figsize=(7.2, 3.1), layout="constrained")
         left, right = figure.subplots(1, 2)
         _draw_total_loss(left, loss, PRINT)
@@ -70,7 +69,7 @@ def draw_distributions(distributions: pd.DataFrame) -> Figure:
     Args:
         distributions: reports/distributions.csv. A source (generated, test, validation) without notes is left out.
     """
-    with matplotlib.rc_context(STYLE):
+    with in_style():
         figure = Figure(figsize=(7.2, 5.2), layout="constrained")
         for axes, feature in zip(figure.subplots(2, 2).flat, FEATURE_AXES, strict=True):
             _draw_distribution(axes, distributions, feature, PRINT)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,8 +10,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from stages.report.fonts import make_drawable
 from stages.report.pitches import note_name, pitch_range
-from stages.report.style import PRINT, STYLE
+from stages.report.style import PRINT, in_style
 from stages.samples.sample_set import Region
 
 VELOCITY_COLOURS = {
@@ -31,7 +31,7 @@ def draw_piano_roll(notes: pd.DataFrame, regions: Sequence[Region], seconds: flo
         seconds: length of the time axis.
         title: plain text above the axes.
     """
-    with matplotlib.rc_context(STYLE):
+    with in_style():
         figure = Figure(figsize=(9, 3.2), layout="constrained")
         axes = figure.subplots()
         _set_axes(axes, pitch_range(notes["pitch"]), seconds)
@@ -41,7 +41,10 @@ def draw_piano_roll(notes: pd.DataFrame, regions: Sequence[Region], seconds: flo
             _add_notes(axes, notes[notes["generated"] == generated], VELOCITY_COLOURS[generated])
         _add_legend(axes, notes)
         # A title with two dollar signs is not a formula.
-        axes.set_title(title, color=PRINT.ink, parse_math=False, y=1.085, pad=0)
+        drawable = make_drawable(title)
+        axes.set_title(
+            drawable.text, fontfamily=list(drawable.families), color=PRINT.ink, parse_math=False, y=1.085, pad=0
+        )
         return figure
 
 

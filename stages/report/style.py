@@ -4,13 +4,16 @@ Colours are those of Okabe and Ito (2008, jfly.uni-koeln.de/color), which colour
 style, marker or area tell the same in greyscale.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from stages.report.fonts import MAIN_FONT
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ PRINT = Palette("#222222", "#8a8a8a", "#b5b5b5", "#0072b2", ("#0072b2", "#d55e00
 """Colours of the PNG files."""
 
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same glyphs everywhere
+    "font.family": MAIN_FONT,
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.titlelocation": "left",
@@ -56,6 +59,15 @@ LINE_STYLES = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))
 """Line style and marker for each of grid_encoding.FIELDS."""
 
 
+def in_style(**more: Any) -> AbstractContextManager[None]:
+    """Return a context in which figures are drawn and saved: STYLE alone, without what the machine's matplotlibrc says.
+
+    Args:
+        more: further rcParams.
+    """
+    return style.context(STYLE | more, after_reset=True)
+
+
 def format_axes(axes: Axes, title: str, x_label: str, y_label: str, palette: Palette) -> None:
     """Set the title and labels of `axes`, and colour everything that is not data."""
     axes.set_title(title, color=palette.ink, fontweight="bold")
@@ -69,5 +81,5 @@ def format_axes(axes: Axes, title: str, x_label: str, y_label: str, palette: Pal
 
 def save_figure(figure: Figure, path: Path, dpi: int) -> None:
     """Write a figure as PNG, without the version that matplotlib would put in, so that the bytes stay the same."""
-    with matplotlib.rc_context(STYLE):
+    with in_style():
         figure.savefig(path, dpi=dpi, format="png", facecolor="white", metadata={"Software": None})

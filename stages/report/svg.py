@@ -10,11 +10,10 @@ import re
 from collections.abc import Callable
 from xml.etree import ElementTree
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.report.style import STYLE, Palette
+from stages.report.style import Palette, in_style
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 
@@ -42,7 +41,7 @@ def svg_panel(name: str, draw: Callable[[Axes], None]) -> str:
         name: unique on the page; matplotlib derives the ids inside the element from it.
         draw: draws the panel in the colours of `PAGE`. The title it sets is removed, since the page has headings.
     """
-    with matplotlib.rc_context(STYLE | {"font.size": 10, "svg.hashsalt": name}):
+    with in_style(**{"font.size": 10, "svg.hashsalt": name}):
         figure = Figure(figsize=(4.6, 3.1), layout="constrained")
         draw(figure.subplots())
         figure.axes[0].set_title("")

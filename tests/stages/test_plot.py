@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 
 from stages import plot
@@ -75,9 +76,23 @@ def test_a_second_run_gives_the_same_bytes_and_removes_old_figures(params):
     plot.main(**params)
     first = outputs()
     (paths.FIGURES / "roll-of-an-older-run.png").write_bytes(b"")
-    plot.main(**params)
+    # What a matplotlibrc in the user's home may say.
+    with matplotlib.rc_context({"axes.facecolor": "black", "savefig.dpi": 30, "font.size": 20, "lines.color": "red"}):
+        plot.main(**params)
     assert outputs() == first
     assert str(Path().resolve()).encode() not in first["index.html"]
+
+
+def test_characters_that_no_font_has_are_named_in_one_line(params, capsys):
+    sample_reports.write(paths.REPORTS)
+    samples = paths.SAMPLES / "samples.json"
+    title = json.dumps(sample_reports.TITLE, ensure_ascii=False)
+    samples.write_text(samples.read_text("utf-8").replace(title, json.dumps("\U000e0fff \n")), "utf-8")
+    plot.main(**params)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "titles in figures: no font here has \\U000e0fff\\n, so \ufffd stands in their place; install"
+    )
 
 
 def test_a_folder_of_midi_files_is_called_by_its_name(params):

@@ -106,7 +106,17 @@ def test_an_empty_table_and_a_second_table_are_rejected(maestro):
 
 
 def test_pieces_are_the_midi_files_of_a_folder(tmp_path):
-    names = ["b.mid", "A.MIDI", "Satie/Gymnopédie 1.Mid", "x/y/z.midi", "s.kar", "s.RMI", "notes.txt", "x/.hidden.mid", ".git/a.mid"]
+    names = [
+        "b.mid",
+        "A.MIDI",
+        "Satie/Gymnopédie 1.Mid",
+        "x/y/z.midi",
+        "s.kar",
+        "s.RMI",
+        "notes.txt",
+        "x/.hidden.mid",
+        ".git/a.mid",
+    ]
     write(tmp_path, dict.fromkeys([*names, "midi", "x/mid", "table.csv"], b"x"))
     assert splits.list_pieces(tmp_path, 0, 0) == [
         Piece("A.MIDI", "train", "", "A", 0),
