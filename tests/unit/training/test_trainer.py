@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 
 import numpy as np
@@ -66,6 +66,32 @@ def interrupt(batches, updates):
     raise Interrupted
 
 
+class ReusedModel(TrainingModel):
+    """A training model that many trainings share: compiling an update takes ten seconds, and running it none.
+
+    Each time that a trainer compiles it, all of its variables and those of its optimizer are as they were at first.
+    """
+
+    def compile(self, *arguments, **options):
+        if not self.compiled:
+            super().compile(*arguments, **options)
+            self.optimizer.build(self.trainable_variables)
+            self.first_values = [variable.numpy() for variable in self._all_variables()]
+        for variable, value in zip(self._all_variables(), self.first_values, strict=True):
+            variable.assign(value)
+
+    def _all_variables(self):
+        return [*self.variables, *self.metrics_variables, *self.optimizer.variables]
+
+
+@cache
+def make_model(config, batches):
+    """Return a model for these settings, and its scorer; the same ones each time."""
+    determinism.make_reproducible(5)
+    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
+    return ReusedModel(network, batches.batch_size, dropout=0.2), make_scorer(network)
+
+
 @dataclass
 class Run:
     """A training of a tiny network on random notes."""
@@ -78,20 +104,22 @@ class Run:
     fingerprint: str = "same"
     interrupt_after: int | None = None
     on_epoch: object = len
+    new_model: bool = False  # as in a new process; else one that other runs have used
 
     def train(self):
         """The state and the weights at the end."""
-        determinism.make_reproducible(5)
-        network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
-        score = make_scorer(network)
+        make = make_model.__wrapped__ if self.new_model else make_model
+        # Of the number of epochs and updates only their product goes into what is compiled.
+        updates = self.config.epochs * self.config.steps_per_epoch
+        model, score = make(replace(self.config, epochs=updates, steps_per_epoch=1, patience=1), self.batches)
         trainer = Trainer(
-            TrainingModel(network, self.batches.batch_size, dropout=0.2),
+            model,
             self.config,
             self.validate or (lambda: score(self.pieces[:2]).mean()),
             Checkpoint(self.path, self.fingerprint),
             self.on_epoch,
         )
-        return trainer.train(self._make_batches), network.get_weights()
+        return trainer.train(self._make_batches), model.network.get_weights()
 
     def _make_batches(self, skip):
         pieces = [TrainingPiece(len(piece), partial(ignore_stretch, piece)) for piece in self.pieces]
@@ -128,12 +156,12 @@ def test_training_learns(tmp_path):
     assert state.history[-1]["validation_loss"] < 1
 
 
-@pytest.mark.parametrize("interrupt_after", [4, 6, 11])
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, uninterrupted, interrupt_after):
+@pytest.mark.parametrize("interrupt_after, new_model", [(4, False), (6, True), (11, False)])
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, uninterrupted, interrupt_after, new_model):
     state, weights, _ = uninterrupted
     with pytest.raises(Interrupted):
         Run(tmp_path / "c.npz", interrupt_after=interrupt_after).train()
-    resumed_state, resumed_weights = Run(tmp_path / "c.npz").train()
+    resumed_state, resumed_weights = Run(tmp_path / "c.npz", new_model=new_model).train()
     assert same(weights, resumed_weights)
     assert resumed_state == state
 
@@ -152,13 +180,13 @@ def test_a_checkpoint_that_does_not_fit_is_ignored(tmp_path, uninterrupted, dama
 
 
 def test_stops_early_and_keeps_the_best_weights(tmp_path):
-    config = replace(CONFIG, epochs=6, patience=3)
+    config = replace(CONFIG, epochs=6, steps_per_epoch=2, patience=3)
     totals = iter([3.0, 2.0, 2.5, 2.4, 2.3, 1.0])
     state, weights = Run(tmp_path / "c.npz", config, validate=lambda: losses(next(totals))).train()
     assert (state.best_epoch, state.best_loss, len(state.history)) == (2, 2.0, 5)
     # It keeps the network of the second epoch, where a run of two epochs with the same schedule would end.
     with pytest.raises(Interrupted):
-        Run(tmp_path / "two.npz", config, interrupt_after=6).train()
+        Run(tmp_path / "two.npz", config, interrupt_after=4).train()
     saved = Checkpoint(tmp_path / "two.npz", "same").read()
     assert saved.state.best_epoch == 2
     assert same(weights, saved.best_weights)
