@@ -1,5 +1,6 @@
 """YAML files checked against a pydantic model, with errors that a user can act on."""
 
+import math
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,7 +55,18 @@ def _explain(error: ValidationError, path: Path, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"{key}: missing key; `git show HEAD:{path}` has an example{more}"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
-    return f"{key} = {first['input']!r}: {message}{more}"
+    if first["type"] == "model_type":
+        message = "must be a block of keys"
+    return f"{key} = {_as_written(first['input'])}: {message}{more}"
+
+
+def _as_written(value: Any) -> str:
+    # As YAML has it: null, true, 2020-01-01; not as Python has it: None, True, datetime.date(2020, 1, 1).
+    return (
+        yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)
+        .removesuffix("\n...\n")
+        .strip()
+    )
 
 
 def _known_keys(location: tuple[int | str, ...], model: Any) -> list[str]:

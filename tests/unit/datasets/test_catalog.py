@@ -55,7 +55,7 @@ RECORD = {
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"licence": None}, "licence = None: must be a valid string"),
+        ({"licence": None}, "licence = null: must be a valid string"),
         ({"sha256": "0" * 63}, "sha256 = .*pattern"),
         ({"unpacked_bytes": 0}, "unpacked_bytes = 0: must be greater than 0"),
         ({"unpacked_bytes": "10"}, "unpacked_bytes = '10': must be a valid integer"),
