@@ -19,8 +19,10 @@ START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from stages.utils.keras
 def machine(tmp_path):
     """Environment variables of a machine on which Keras and TensorFlow are set up otherwise."""
     settings = {"backend": "torch", "floatx": "float16", "epsilon": 1, "image_data_format": "channels_first"}
-    (tmp_path / "keras.json").write_text(json.dumps(settings), encoding="utf-8")
-    variables = {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "jax", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    home = tmp_path / ".keras"
+    home.mkdir()
+    (home / "keras.json").write_text(json.dumps(settings), encoding="utf-8")
+    variables = {"HOME": str(tmp_path), "KERAS_HOME": str(home), "KERAS_BACKEND": "jax", "TF_ENABLE_ONEDNN_OPTS": "0"}
     return {name: value for name, value in os.environ.items() if not name.startswith(("KERAS_", "TF_"))} | variables
 
 
