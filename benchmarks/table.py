@@ -10,11 +10,12 @@ from benchmarks.measurement import ROOT, read_result, round_value
 TABLE = ROOT / "benchmarks/README.md"
 _HEAD = """# Benchmarks
 
-`make bench` takes all of these measurements, in about 12 minutes on two cores; `make bench PARTS="extraction dvc"`
-takes some of them. Each part is a module of this folder, whose docstring says what it measures and how. `results/`
-holds the figures with their range and the machine on which they were measured; `python -m benchmarks.table` writes
-this page from them. Figures are medians, and /s means notes per second. The figures of a row were measured in turn,
-except for the rows `notebook` and those of the growing number of files, which come from one run each.
+`make bench` takes all of these measurements but those of `gpu`, in about 12 minutes on two cores;
+`make bench PARTS="extraction dvc"` takes some of them. Each part is a module of this folder, whose docstring says what
+it measures and how. `results/` holds the figures with their range and the machine on which they were measured;
+`python -m benchmarks.table` writes this page from them. Figures are medians, and /s means notes per second. The figures
+of a row were measured in turn, except for the rows `notebook` and those of the growing number of files, which come from
+one run each.
 
 | part | what | ours | compared with | ratio |
 |---|---|---|---|---|
@@ -87,6 +88,17 @@ def _training_rows(result: dict) -> Iterator[Row]:
         yield name, f"{case['gflops']} GFLOP/s", f"the machine's peak in float32: {peak} GFLOP/s", fraction
 
 
+def _gpu_rows(result: dict) -> Iterator[Row]:
+    peak = result["bfloat16_peak_tflops"]
+    for name, case in result["cases"].items():
+        what = f"{name}, {result['gpu']}"
+        fraction = f"{case['fraction_of_bfloat16_peak']:.1%}"
+        yield f"training, {what}", _rate(case["notes_per_second"]), "", ""
+        yield f"training, {what}", f"{case['tflops']} TFLOP/s", f"a large bfloat16 product: {peak} TFLOP/s", fraction
+        ours, cudnn = (case["lstm_ms"][layer]["median"] for layer in ("ours", "cudnn"))
+        yield f"one LSTM and its gradient, {what}", f"{ours} ms", f"cuDNN in float32: {cudnn} ms", _times(cudnn / ours)
+
+
 def _generation_rows(result: dict) -> Iterator[Row]:
     rates = {name: rate["median"] for name, rate in result["notes_per_second"].items()}
     notebook_rate = _rate(rates["notebook"])
@@ -114,6 +126,7 @@ PARTS = {
     "notebook": _notebook_rows,
     "extraction": _extraction_rows,
     "training": _training_rows,
+    "gpu": _gpu_rows,
     "generation": _generation_rows,
     "dvc": _dvc_rows,
 }

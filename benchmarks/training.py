@@ -35,9 +35,9 @@ from benchmarks.measurement import (
     summarize,
     write_result,
 )
+from benchmarks.operations import count_operations
 from benchmarks.training_batches import random_batches
 from stages.check import Params
-from stages.model.bilstm import BiLSTM
 from stages.params.train import TrainParams
 from stages.train import build_network, build_training_model
 from stages.training.determinism import make_reproducible, single_thread_ops
@@ -70,8 +70,6 @@ for _ in range(6):
     seconds.append(time.perf_counter() - start)
 print(min(seconds))
 """
-# Kernels of input features. Their inputs have no gradient, so they take two products and all others three.
-_FEATURE_KERNELS = ("forward/kernel", "backward/kernel", "from_last", "from_next", "_note", "_keys", "_rhythm", "_room")
 
 Train = Callable[[int], float]
 """Trains for a number of updates and returns the seconds that they took."""
@@ -133,7 +131,7 @@ def _measure(train: TrainParams, repeats: int, torch_options: list[str]) -> tupl
     with _torch_process(train, *torch_options) as train_torch:
         cases = {"ours": _update_timer(train_ours), "pytorch": _update_timer(train_torch)}
         seconds = measure_in_turn(cases, repeats)
-    return seconds, _count_operations(model.network, train)
+    return seconds, count_operations(model.network, train)
 
 
 def _update_timer(train: Train) -> Callable[[], float]:
@@ -187,29 +185,6 @@ def _measure_peak_gflops() -> float:
 def build_model(train: TrainParams) -> TrainingModel:
     """Return an untrained network with what training adds to it, as the train stage makes them."""
     return build_training_model(build_network(train), train)
-
-
-def _count_operations(network: BiLSTM, train: TrainParams) -> float:
-    # Multiplications and additions of an update's matrix products.
-    infill_rows = round(train.infill_fraction * train.batch_size)
-    continuation_notes, infill_notes = train.batch_size * train.seq_len, infill_rows * train.seq_len
-    future_notes = infill_rows * (1 + train.seq_len + train.max_gap_notes)
-    total = 0
-    for weight in network.trainable_variables:
-        name = weight.path
-        if len(weight.shape) != 2 or "from_gap" in name:
-            continue
-        if "backward" in name:
-            notes = future_notes
-        elif any(part in name for part in ("from_future", "from_next", "_room")):
-            notes = infill_notes
-        elif "forward" in name:
-            notes = continuation_notes
-        else:
-            notes = continuation_notes + infill_notes
-        products = 2 if any(part in name for part in _FEATURE_KERNELS) and "recurrent" not in name else 3
-        total += 2 * products * notes * int(np.prod(weight.shape))
-    return total
 
 
 if __name__ == "__main__":

@@ -22,12 +22,12 @@ def random_batches(train: TrainParams) -> Iterator[dict[str, np.ndarray]]:
 
     An update takes as long for random notes as for music. The batches are the same in every process.
     """
-    rng = np.random.default_rng(1)
-    # Step, pitch, duration, velocity.
-    fields = [
-        rng.integers([0, 0, 1, 0], [40, 88, 200, 32], (PIECE_NOTES, 4), np.int32) for _ in range(train.batch_size)
-    ]
-    return batches_of_pieces(train, [_piece(piece) for piece in fields])
+    return batches_of_pieces(train, [_piece(random_fields(row, PIECE_NOTES)) for row in range(train.batch_size)])
+
+
+def random_fields(seed: int, num_notes: int) -> np.ndarray:
+    """Return random notes: step, pitch, duration and velocity, int32, shape (num_notes, 4)."""
+    return np.random.default_rng((1, seed)).integers([0, 0, 1, 0], [40, 88, 200, 32], (num_notes, 4), np.int32)
 
 
 def _piece(fields: np.ndarray) -> TrainingPiece:

@@ -7,6 +7,7 @@ reports/environment.json (versions and processor).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,8 @@ TRAINING_CODE = (
 )
 """What a checkpoint depends on. Plumbing is left out: it has no influence on the weights."""
 
+PREFETCHED_BATCHES = 40
+
 
 def main(train: TrainParams) -> None:
     """Train the network and save the weights of its best epoch; resume from a checkpoint that fits.
@@ -60,7 +63,7 @@ def main(train: TrainParams) -> None:
         )
     validation = [encode(piece)[: train.validation_max_notes] for piece in _read_pieces(VALIDATION)]
 
-    import_keras()
+    import_keras(train.backend)
     from stages.model.serialization import save_model
     from stages.training import checkpoint, determinism
 
@@ -89,16 +92,22 @@ def build_network(train: TrainParams) -> BiLSTM:
         head=train.head_units,
         longest_gap=train.max_gap_notes,
         pointers=train.duration_pointers,
+        shared_ends=train.shared_ends,
         dtype=keras.DTypePolicy("mixed_bfloat16" if train.precision == "bfloat16" else "float32"),
     )
 
 
 def build_training_model(network: BiLSTM, train: TrainParams) -> TrainingModel:
     """Add to the network what training needs."""
-    from stages.training.training_model import TrainingModel
+    from stages.training.training_model import NUM_SHARDS, TrainingModel
 
     return TrainingModel(
-        network, train.batch_size, dropout=train.dropout, stateful=train.stateful, loss_on=train.loss_on
+        network,
+        train.batch_size,
+        dropout=train.dropout,
+        stateful=train.stateful,
+        loss_on=train.loss_on,
+        num_shards=1 if train.backend == "jax" else NUM_SHARDS,
     )
 
 
@@ -114,6 +123,8 @@ def batch_config(train: TrainParams) -> BatchConfig:
         max_gap_notes=train.max_gap_notes,
         transpose_semitones=train.transpose_semitones,
         time_stretch=train.time_stretch,
+        velocity_shift=train.velocity_shift,
+        expand_on_device=train.backend == "jax",
     )
 
 
@@ -122,6 +133,7 @@ def training_config(train: TrainParams) -> TrainingConfig:
     from stages.training.trainer import TrainingConfig
 
     return TrainingConfig(
+        notes_per_update=train.batch_size * train.seq_len,
         epochs=train.epochs,
         steps_per_epoch=train.steps_per_epoch,
         learning_rate=train.learning_rate,
@@ -150,6 +162,7 @@ def _train_network(
 ) -> TrainingState:
     from stages.model.likelihood import make_scorer
     from stages.training.data import TrainingPiece, training_batches
+    from stages.training.prefetch import prefetch
     from stages.training.trainer import Trainer
 
     score, training_pieces = make_scorer(network), [TrainingPiece.from_notes(piece) for piece in pieces]
@@ -160,8 +173,14 @@ def _train_network(
         checkpoint=checkpoint,
         on_epoch=_write_loss_history,
     )
+
+    def make_batches(skip: int) -> Iterator[dict[str, np.ndarray]]:
+        batches = training_batches(training_pieces, batch_config(train), skip)
+        # On processors a second thread would only take time from the training.
+        return prefetch(batches, PREFETCHED_BATCHES) if train.backend == "jax" else batches
+
     try:
-        return trainer.train(lambda skip: training_batches(training_pieces, batch_config(train), skip))
+        return trainer.train(make_batches)
     except FloatingPointError as error:
         raise InputError(f"params.yaml: train.learning_rate = {train.learning_rate}: {error}; lower it") from None
 

@@ -6,10 +6,19 @@ begins at the beginning of a window, and the window in which it ends is filled u
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
-from stages.model.history import note_rows, padding_rows
+from stages.model.history import (
+    NUM_RECENT,
+    PAD_PITCH,
+    UNPLAYED_KEYS,
+    keyboard_state_at,
+    note_rows,
+    padding_rows,
+)
+from stages.representation.grid_encoding import PITCH
 
 # Notes for which a slot computes rows at a time. The rows of 128 whole pieces would take half a gigabyte.
 BUFFER_NOTES = 1024
@@ -32,7 +41,7 @@ class PieceSource:
 
 @dataclass(frozen=True)
 class WindowBatch:
-    """Hold one window of every batch row.
+    """Hold one window of every batch row, as note rows.
 
     Attributes:
         rows: int16, shape (batch_size, 1 + seq_len + lookahead, ROW_SIZE): the note before the window, the window, and
@@ -46,46 +55,57 @@ class WindowBatch:
     piece: np.ndarray
 
 
+@dataclass(frozen=True)
+class FieldBatch:
+    """Hold one window of every batch row, as what row_expansion.expand_rows makes note rows of.
+
+    Attributes:
+        fields: int16, shape (batch_size, NUM_RECENT + 1 + seq_len + lookahead, 4).
+        keyboard: int16, shape (batch_size, KEY_FEATURES, NUM_KEYS).
+        reset: See WindowBatch. Where it is True, WindowBatch has padding in place of the note before the window.
+        piece: See WindowBatch.
+    """
+
+    fields: np.ndarray
+    keyboard: np.ndarray
+    reset: np.ndarray
+    piece: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Window:
+    source: PieceSource
+    position: int  # its first note
+    reset: bool
+
+
 _NO_PIECE = PieceSource(-1, 0, lambda: np.zeros((0, 4), np.int32))
 
 
-class _BatchSlot:
-    """Read one piece after the other for one batch row."""
+class _RowReader:
+    """Read the windows of one batch row as note rows."""
 
     def __init__(self) -> None:
         self._source = _NO_PIECE
-        self._position = 0  # first note of the next window
         self._fields: np.ndarray | None = None  # of the whole piece, loaded when they are first needed
         self._buffer = padding_rows((0,))
         self._buffer_start = 0  # the note that the first row of the buffer belongs to
 
-    @property
-    def done(self) -> bool:
-        return self._position >= self._source.num_notes
-
-    @property
-    def piece(self) -> int:
-        return self._source.key
-
-    def assign(self, source: PieceSource, position: int) -> None:
-        self._source, self._position, self._fields = source, position, None
-        self._buffer, self._buffer_start = padding_rows((0,)), position
-
-    def advance(self, seq_len: int) -> None:
-        self._position += seq_len
-
-    def fill(self, window: np.ndarray, reset: bool) -> None:
+    def fill(self, rows: np.ndarray, window: _Window) -> None:
         """Write the note before the window, the window and what follows it into padding rows."""
-        if self.done:
+        if window.source is not self._source:
+            self._source, self._fields = window.source, None
+            self._buffer, self._buffer_start = padding_rows((0,)), window.position
+        if window.position >= window.source.num_notes:
             return
-        rows = self._read(len(window))
-        window[: len(rows)] = rows
-        if reset:
-            window[0] = padding_rows(())
+        known = self._read(window.position - 1, len(rows))
+        rows[: len(known)] = known
+        if window.reset:
+            rows[0] = padding_rows(())
 
-    def _read(self, length: int) -> np.ndarray:
-        # At most `length` rows from the note before the window on, up to the end of the piece.
-        start, end = self._position - 1, min(self._position - 1 + length, self._source.num_notes)
+    def _read(self, start: int, length: int) -> np.ndarray:
+        # At most `length` rows from note `start` on, up to the end of the piece.
+        end = min(start + length, self._source.num_notes)
         if end > self._buffer_start + len(self._buffer):
             self._refill(start, end)
         return self._buffer[start - self._buffer_start : end - self._buffer_start]
@@ -97,6 +117,40 @@ class _BatchSlot:
         rows = note_rows(self._fields[: max(first + BUFFER_NOTES, end)], first)
         self._buffer = rows if start == first else np.concatenate([padding_rows((1,)), rows])
         self._buffer_start = start
+
+
+class _FieldReader:
+    """Read the windows of one batch row as fields and the state of the keys."""
+
+    def __init__(self, seq_len: int) -> None:
+        self._seq_len = seq_len
+        self._source = _NO_PIECE
+        self._first = 0  # the position of the first window of the piece that is read
+        self._fields = np.zeros((0, 4), np.int16)  # after NUM_RECENT + 1 notes of padding
+        self._keyboards = UNPLAYED_KEYS[None]  # at the note before each window
+
+    def fill(self, fields: np.ndarray, keyboard: np.ndarray, window: _Window) -> None:
+        """Write fields over padding, and the state of the keys at the note before the window."""
+        if window.position >= window.source.num_notes:
+            return
+        if window.source is not self._source:
+            self._load(window)
+        known = self._fields[window.position : window.position + len(fields)]
+        fields[: len(known)] = known
+        keyboard[:] = self._keyboards[(window.position - self._first) // self._seq_len]
+
+    def _load(self, window: _Window) -> None:
+        self._source, self._first = window.source, window.position
+        fields = window.source.load_fields()
+        self._fields = np.concatenate([_padding_fields((NUM_RECENT + 1,)), fields.astype(np.int16)])
+        notes_before = np.arange(window.position, len(fields), self._seq_len) - 1
+        self._keyboards = keyboard_state_at(fields, np.maximum(notes_before, 0))
+
+
+def _padding_fields(shape: tuple[int, ...]) -> np.ndarray:
+    fields = np.zeros((*shape, 4), np.int16)
+    fields[..., PITCH] = PAD_PITCH
+    return fields
 
 
 def window_batches(
@@ -121,37 +175,61 @@ def window_batches(
     Yields:
         One window of every batch row at a time.
     """
-    sources = (piece for piece in pieces if piece.num_notes)
-    slots = [_BatchSlot() for _ in range(batch_size)]
-    number = 0
-    while True:
-        reset = _assign_free_slots(slots, sources, seq_len, start_fractions if number == 0 else None)
-        if all(slot.done for slot in slots):
-            return
-        if number >= skip:
-            rows = padding_rows((batch_size, 1 + seq_len + lookahead))
-            for slot, window, begins in zip(slots, rows, reset, strict=True):
-                slot.fill(window, begins)
-            yield WindowBatch(rows, reset, np.array([slot.piece for slot in slots]))
-        for slot in slots:
-            slot.advance(seq_len)
-        number += 1
+    readers = [_RowReader() for _ in range(batch_size)]
+    for windows in islice(_schedule(pieces, batch_size, seq_len, start_fractions), skip, None):
+        rows = padding_rows((batch_size, 1 + seq_len + lookahead))
+        for reader, window, window_rows in zip(readers, windows, rows, strict=True):
+            reader.fill(window_rows, window)
+        yield WindowBatch(rows, *_describe(windows))
 
 
-def _assign_free_slots(
-    slots: Sequence[_BatchSlot],
-    sources: Iterator[PieceSource],
+def field_batches(
+    pieces: Iterable[PieceSource],
+    batch_size: int,
+    seq_len: int,
+    lookahead: int,
+    skip: int = 0,
+    start_fractions: Sequence[float] | np.ndarray | None = None,
+) -> Iterator[FieldBatch]:
+    """Yield the same windows as window_batches, in a form that is a hundredth of the size."""
+    readers = [_FieldReader(seq_len) for _ in range(batch_size)]
+    for windows in islice(_schedule(pieces, batch_size, seq_len, start_fractions), skip, None):
+        fields = _padding_fields((batch_size, NUM_RECENT + 1 + seq_len + lookahead))
+        keyboard = np.tile(UNPLAYED_KEYS, (batch_size, 1, 1))
+        for row, (reader, window) in enumerate(zip(readers, windows, strict=True)):
+            reader.fill(fields[row], keyboard[row], window)
+        yield FieldBatch(fields, keyboard, *_describe(windows))
+
+
+def _describe(windows: Sequence[_Window]) -> tuple[np.ndarray, np.ndarray]:
+    # `reset` and `piece` of a batch.
+    return np.array([window.reset for window in windows]), np.array([window.source.key for window in windows])
+
+
+def _schedule(
+    pieces: Iterable[PieceSource],
+    batch_size: int,
     seq_len: int,
     start_fractions: Sequence[float] | np.ndarray | None,
-) -> np.ndarray:
-    # Returns a bool for each slot: True where a piece was assigned.
-    reset = np.zeros(len(slots), bool)
-    for index, slot in enumerate(slots):
-        if not slot.done:
-            continue
-        source = next(sources, _NO_PIECE)
-        num_windows = -(-source.num_notes // seq_len)
-        position = 0 if start_fractions is None else int(start_fractions[index] * num_windows) * seq_len
-        slot.assign(source, position)
-        reset[index] = source is not _NO_PIECE
-    return reset
+) -> Iterator[list[_Window]]:
+    # The windows of each batch, one for each batch row.
+    sources = (piece for piece in pieces if piece.num_notes)
+    windows = [
+        _first_window(next(sources, _NO_PIECE), seq_len, 0 if start_fractions is None else start_fractions[row])
+        for row in range(batch_size)
+    ]
+    while any(window.source is not _NO_PIECE for window in windows):
+        yield windows
+        windows = [_next_window(window, sources, seq_len) for window in windows]
+
+
+def _first_window(source: PieceSource, seq_len: int, start_fraction: float = 0.0) -> _Window:
+    num_windows = -(-source.num_notes // seq_len)
+    return _Window(source, int(start_fraction * num_windows) * seq_len, source is not _NO_PIECE)
+
+
+def _next_window(window: _Window, sources: Iterator[PieceSource], seq_len: int) -> _Window:
+    position = window.position + seq_len
+    if position < window.source.num_notes:
+        return _Window(window.source, position, False)
+    return _first_window(next(sources, _NO_PIECE), seq_len)

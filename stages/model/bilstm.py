@@ -38,6 +38,7 @@ from stages.representation.grid_encoding import (
 
 POINTER_OFFSETS = (-1, 0, 1)  # frames between the ends of two notes that count as ending together
 NUM_POINTERS = NUM_RECENT * len(POINTER_OFFSETS)
+POINTER_UNITS = 32  # size of the layer that scores pointers
 MASKED_LOGIT = -1e9  # the softmax probability of this logit is exactly zero
 
 _STEP_LOG_WIDTHS = np.log(STEP_WIDTHS).astype(np.float32)
@@ -45,6 +46,7 @@ _DURATION_LOG_WIDTHS = np.log(DURATION_WIDTHS).astype(np.float32)
 
 # The input features of each head and their sizes. Each has a projection, the attribute <field>_<input>. `note` is the
 # beginning of note_features, `rhythm` a timing histogram, `keys` the state of keys, `room` the time to the future.
+# With shared_ends, the heads of _SHARED_ENDS_FIELDS also have `ends`, shared_ends_features.
 _HEAD_INPUT_SIZES = {
     "step": {"rhythm": features.TIMING_SIZE},
     "pitch": {"note": features.SIZE_BEFORE_PITCH, "keys": features.KEYBOARD_SIZE, "room": features.TIME_SIZE},
@@ -60,6 +62,7 @@ _HEAD_INPUT_SIZES = {
         "room": features.TIME_SIZE,
     },
 }
+_SHARED_ENDS_FIELDS = ("step", "duration")
 _NUM_CHOICES = {
     "step": STEP_BINS,
     "pitch": NUM_KEYS,
@@ -114,16 +117,29 @@ class BiLSTM(keras.Model):
         head: Size of the hidden layer of each head.
         longest_gap: The largest gap, in notes.
         pointers: Whether durations may point at the ends of earlier notes.
+        shared_ends: Whether the heads of step and duration are told which notes end together, and each pointer is
+            scored by what it points at.
     """
 
-    def __init__(self, units: int, trunk: int, head: int, longest_gap: int, pointers: bool = True, **kwargs) -> None:
+    def __init__(
+        self,
+        units: int,
+        trunk: int,
+        head: int,
+        longest_gap: int,
+        pointers: bool = True,
+        shared_ends: bool = False,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.units, self.trunk, self.head, self.longest_gap = units, trunk, head, longest_gap
-        self.pointers = pointers
+        self.pointers, self.shared_ends = pointers, shared_ends
         # The order in which layers are created is that of the weights in the model file and of the random draws.
         self._add_lstms()
         self._add_trunk()
         self._add_heads()
+        if shared_ends:
+            self._add_shared_ends()
         self.built = True
 
     def _add_lstms(self) -> None:
@@ -139,7 +155,7 @@ class BiLSTM(keras.Model):
         self.from_future = self._dense("from_future", self.units, self.trunk)
         # A scale (minus one) for the future and a shift: the larger the gap, the less the future says.
         self.from_gap = layers.Embedding(self.longest_gap + 1, 2 * self.trunk, name="from_gap", dtype=self.dtype_policy)
-        self.from_gap.build(None)
+        self.from_gap.build((None,))
         self.from_next = self._dense("from_next", features.FUTURE_NOTE_SIZE, self.trunk)
         self.from_room = self._dense("from_room", features.TIME_SIZE, self.trunk)
 
@@ -152,6 +168,13 @@ class BiLSTM(keras.Model):
             name = f"{field}_logits"
             setattr(self, name, self._dense(name, self.head, num_choices, use_bias=True, dtype="float32"))
 
+    def _add_shared_ends(self) -> None:
+        for field in _SHARED_ENDS_FIELDS:
+            setattr(self, f"{field}_ends", self._dense(f"{field}_ends", features.SHARED_ENDS_SIZE, self.head))
+        self.pointer_note = self._dense("pointer_note", features.POINTER_SIZE, POINTER_UNITS, use_bias=True)
+        self.pointer_query = self._dense("pointer_query", self.head, POINTER_UNITS)
+        self.pointer_scores = self._dense("pointer_scores", POINTER_UNITS, len(POINTER_OFFSETS), dtype="float32")
+
     def _dense(self, name: str, input_size: int, output_size: int, use_bias: bool = False, dtype=None) -> layers.Dense:
         layer = layers.Dense(output_size, use_bias=use_bias, name=name, dtype=dtype or self.dtype_policy)
         layer.build((None, input_size))
@@ -159,7 +182,8 @@ class BiLSTM(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; the precision is not part of them."""
-        return {name: getattr(self, name) for name in ("units", "trunk", "head", "longest_gap", "pointers")}
+        names = ("units", "trunk", "head", "longest_gap", "pointers", "shared_ends")
+        return {name: getattr(self, name) for name in names}
 
     def call(self, rows):
         """Return the negative log-likelihood of continuations from the beginning of each piece.
@@ -259,6 +283,8 @@ class BiLSTM(keras.Model):
             joined = joined + future * (1 + scale) + self.from_room(time_features)
         step, pitch, duration, velocity = ops.split(self.to_heads(ops.gelu(joined)), 4, axis=-1)
         step = step + self.step_rhythm(features.next_timing_histogram(last_rows))
+        if self.shared_ends:
+            step = step + self.step_ends(features.shared_ends_features(last_rows))
         return HeadInputs(step, pitch, duration, velocity, future_context.time_to_future if future_context else None)
 
     def step_log_probs(self, head_inputs: HeadInputs):
@@ -276,7 +302,8 @@ class BiLSTM(keras.Model):
             rows: The notes to be predicted, shape (..., ROW_SIZE); only the step is used.
             previous_pitch: integers, shape (...); PAD_PITCH if there is no previous note.
         """
-        logits = self._logits("pitch", head_inputs, rows, keys=features.keyboard_features(rows))
+        hidden = self._hidden("pitch", head_inputs, rows, keys=features.keyboard_features(rows))
+        logits = self.pitch_logits(hidden)
         same_onset = (rows[..., STEP] == 0) & (previous_pitch < PAD_PITCH)
         below_previous = ops.arange(NUM_KEYS) < ops.cast(previous_pitch, "int32")[..., None]
         return ops.log_softmax(ops.where(same_onset[..., None] & below_previous, MASKED_LOGIT, logits))
@@ -287,8 +314,11 @@ class BiLSTM(keras.Model):
         The pointers are in the order of pointed_durations.
         """
         rhythm, keys = features.timing_histogram(rows), features.nearby_key_features(rows)
-        logits = self._logits("duration", head_inputs, rows, rhythm=rhythm, keys=keys)
-        bins, pointers = ops.split(logits, [DURATION_BINS], axis=-1)
+        ends = {"ends": features.shared_ends_features(rows)} if self.shared_ends else {}
+        hidden = self._hidden("duration", head_inputs, rows, rhythm=rhythm, keys=keys, **ends)
+        bins, pointers = ops.split(self.duration_logits(hidden), [DURATION_BINS], axis=-1)
+        if self.shared_ends:
+            pointers = pointers + self._pointer_scores(hidden, rows)
         pointed = pointed_durations(rows)
         possible = (pointed >= 1) & (pointed <= DURATION_FRAMES) & self.pointers
         return ops.log_softmax(ops.concatenate([bins, ops.where(possible, pointers, MASKED_LOGIT)], axis=-1))
@@ -296,15 +326,22 @@ class BiLSTM(keras.Model):
     def velocity_log_probs(self, head_inputs: HeadInputs, rows):
         """Return log-probabilities of the velocity bins."""
         keys = features.nearby_key_features(rows)
-        return ops.log_softmax(self._logits("velocity", head_inputs, rows, keys=keys))
+        return ops.log_softmax(self.velocity_logits(self._hidden("velocity", head_inputs, rows, keys=keys)))
 
-    def _logits(self, field: str, head_inputs: HeadInputs, rows, **inputs):
-        # Logits of a field after the step. inputs: features by their names in _HEAD_INPUT_SIZES, but for note and room.
+    def _pointer_scores(self, hidden, rows):
+        # What is added to the logits of the pointers, in their order.
+        query = self.pointer_query(hidden)[..., None, :]
+        scores = self.pointer_scores(ops.gelu(self.pointer_note(features.pointer_features(rows)) + query))
+        return ops.reshape(ops.swapaxes(scores, -1, -2), (*scores.shape[:-2], NUM_POINTERS))
+
+    def _hidden(self, field: str, head_inputs: HeadInputs, rows, **inputs):
+        # Hidden values of the head of a field after the step. inputs: features by their names in _HEAD_INPUT_SIZES, but
+        # for note and room.
         known_size = _HEAD_INPUT_SIZES[field]["note"]
         inputs = {"note": features.note_features(rows)[..., :known_size]} | inputs
         hidden = reduce(ops.add, (getattr(self, f"{field}_{name}")(values) for name, values in inputs.items()))
         hidden = hidden + _remaining_time(getattr(self, f"{field}_room"), head_inputs.time_to_future, rows)
-        return getattr(self, f"{field}_logits")(ops.gelu(getattr(head_inputs, field) + hidden))
+        return ops.gelu(getattr(head_inputs, field) + hidden)
 
     def nll(self, head_inputs: HeadInputs, rows):
         """Return the negative log-likelihood of notes on the grid.

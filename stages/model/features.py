@@ -46,9 +46,12 @@ TIMING_SIZE = 2 * STEP_BINS
 KEYBOARD_SIZE = 5 * NUM_KEYS
 NEARBY_SEMITONES = 12  # semitones on either side of a note in nearby_key_features
 NEARBY_KEYS_SIZE = 8 * (2 * NEARBY_SEMITONES + 1)
+SHARED_ENDS_SIZE = 2 * STEP_BINS + 2 * NUM_RECENT
+POINTER_SIZE = 8 + NUM_RECENT
 
 _SHORT_DECAY, _LONG_DECAY = 30.0, 300.0  # frames in which the trace of an onset decays to 1/e
 _MAX_LOG_FRAMES = float(np.log1p(DURATION_FRAMES))
+_NEAR_FRAMES = 30  # an end within so many frames is described to the frame
 
 
 def note_features(rows):
@@ -155,6 +158,50 @@ def nearby_key_features(rows):
     return ops.reshape(ops.concatenate(values, axis=-1), (*rows.shape[:-1], NEARBY_KEYS_SIZE))
 
 
+def shared_ends_features(rows):
+    """Return which notes end together, and when keys ended and will end, shape (..., SHARED_ENDS_SIZE).
+
+    When the pedal comes up, many keys end in the same frame. Two histograms over step bins, each divided by 2: how long
+    ago the keys ended that ended less than MAX_FRAMES_AGO ago, and how long the sounding ones will sound. Then, for
+    each recent note that still sounds, how many recent notes end with it, give or take a frame, and how many later,
+    both divided by 4.
+    """
+    keys = ops.reshape(ops.cast(rows[..., KEYBOARD], "int32"), (*rows.shape[:-1], KEY_FEATURES, NUM_KEYS))
+    frames_left = keys[..., FRAMES_LEFT, :]
+    ended = _step_histogram(-frames_left, (frames_left <= 0) & (frames_left > -MAX_FRAMES_AGO))
+    sounding = _step_histogram(frames_left, frames_left > 0)
+    return ops.concatenate([ended / 2, sounding / 2, *_count_shared_ends(rows)], axis=-1)
+
+
+def pointer_features(rows):
+    """Return what each recent note is like as the target of a duration pointer.
+
+    They are: whether it still sounds, the scaled logarithms of the frames until it ends, since it began, and of the two
+    together, the two counts of shared_ends_features, whether it began at this moment, the frames until it ends up to
+    30, and its one-hot position among the recent notes.
+
+    Returns:
+        float32, shape (..., NUM_RECENT, POINTER_SIZE).
+    """
+    remaining, elapsed = ops.cast(rows[..., REMAINING], "float32"), ops.cast(rows[..., ELAPSED], "float32")
+    same_end, later_end = _count_shared_ends(rows)
+    features = ops.stack(
+        [
+            ops.cast(remaining >= 1, "float32"),
+            _scaled_log(remaining),
+            _scaled_log(elapsed),
+            _scaled_log(remaining + elapsed),
+            same_end,
+            later_end,
+            ops.cast(elapsed == 0, "float32"),
+            ops.clip(remaining, 0.0, _NEAR_FRAMES) / _NEAR_FRAMES,
+        ],
+        axis=-1,
+    )
+    position = ops.broadcast_to(ops.eye(NUM_RECENT), (*features.shape[:-1], NUM_RECENT))
+    return ops.concatenate([features, position], axis=-1)
+
+
 def next_row(row, step):
     """Return the row of the note after `row`, before its pitch, duration and velocity are known.
 
@@ -201,6 +248,18 @@ def _one_hot_fields(fields):
         ops.one_hot(duration_bin(fields[..., DURATION]), DURATION_BINS),
         ops.one_hot(fields[..., VELOCITY], VELOCITY_BINS),
     ]
+
+
+def _count_shared_ends(rows):
+    # For each recent note that still sounds, the recent notes that end with it (itself included), and those that end
+    # later; both divided by 4.
+    remaining = ops.cast(rows[..., REMAINING], "int32")
+    sounding = remaining >= 1
+    later_by = remaining[..., None, :] - remaining[..., None]
+    both_sound = sounding[..., None] & sounding[..., None, :]
+    same_end = ops.sum(ops.cast(both_sound & (ops.abs(later_by) <= 1), "float32"), axis=-1)
+    later_end = ops.sum(ops.cast(both_sound & (later_by > 1), "float32"), axis=-1)
+    return same_end / 4, later_end / 4
 
 
 def _timing_histogram(rows, frames_to_end):

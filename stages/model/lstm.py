@@ -32,7 +32,7 @@ class LSTM(keras.layers.Layer):
             shape=(input_shape[-1], 4 * self.units), initializer="glorot_uniform", name="kernel"
         )
         self.recurrent_kernel = self.add_weight(
-            shape=(self.units, 4 * self.units), initializer="orthogonal", name="recurrent_kernel"
+            shape=(self.units, 4 * self.units), initializer=_orthogonal, name="recurrent_kernel"
         )
         self.bias = self.add_weight(shape=(4 * self.units,), initializer=_unit_forget_bias, name="bias")
 
@@ -80,6 +80,11 @@ class LSTM(keras.layers.Layer):
         return ops.cast(output, self.compute_dtype), ops.cast(cell, "float32")
 
 
+def _orthogonal(shape, dtype=None):
+    # JAX has no QR decomposition in half precision.
+    return ops.cast(keras.initializers.Orthogonal()(shape, "float32"), dtype)
+
+
 def _unit_forget_bias(shape, dtype=None):
     # Open forget gates let gradients reach far back (Jozefowicz et al., 2015).
     units = shape[0] // 4
@@ -100,17 +105,17 @@ def _scan(projected, recurrent, output, cell):
     # projected: shape (time, batch, 4 * units). Returns all outputs, the last cell state, and the gradient function.
     def forward_step(carry, projected):
         new = _lstm_cell(projected, recurrent, *carry[:2])
-        return new, new  # on TensorFlow, Keras' scan can only collect what it carries
+        return new[: len(carry)], new
 
     zeros = ops.zeros_like(cell)
-    _, (outputs, cells, gates, candidates) = ops.scan(
-        forward_step, (output, cell, ops.tile(zeros, (1, 3)), zeros), projected
-    )
+    carry = _carry(output, cell, collected=(ops.tile(zeros, (1, 3)), zeros))
+    _, (outputs, cells, gates, candidates) = ops.scan(forward_step, carry, projected)
     previous_outputs = ops.concatenate([output[None], outputs[:-1]], axis=0)
     previous_cells = ops.concatenate([cell[None], cells[:-1]], axis=0)
 
     def gradient(*upstream):
-        d_outputs, d_last_cell = upstream
+        # TensorFlow passes the gradients of the outputs one by one, JAX as a tuple.
+        d_outputs, d_last_cell = upstream if len(upstream) == 2 else upstream[0]
         d_last_state = ops.zeros_like(output), d_last_cell  # the last output's gradient is the last of d_outputs
         d_projected, d_output, d_cell = _scan_backward(
             recurrent, d_last_state, d_outputs, (cells, previous_cells, gates, candidates)
@@ -129,7 +134,7 @@ def _scan_backward(recurrent, d_last_state, d_outputs, activations):
     transposed = ops.transpose(recurrent)
 
     def backward_step(carry, time_step):
-        d_output, d_cell, _ = carry
+        d_output, d_cell = carry[:2]
         d_upstream, cell, previous_cell, gates, candidate = time_step
         input_gate, forget_gate, output_gate = ops.split(gates, 3, axis=-1)
         squashed = ops.tanh(cell)
@@ -140,8 +145,15 @@ def _scan_backward(recurrent, d_last_state, d_outputs, activations):
         d_candidate = d_cell * input_gate * (1 - candidate * candidate)
         d_projected = ops.cast(ops.concatenate([d_gates, d_candidate], axis=-1), recurrent.dtype)
         new = ops.matmul(d_projected, transposed), d_cell * forget_gate, d_projected
-        return new, new
+        return new[: len(carry)], new
 
-    carry = *d_last_state, ops.tile(ops.zeros_like(d_last_state[0]), (1, 4))
-    (d_output, d_cell, _), (_, _, d_projected) = ops.scan(backward_step, carry, (d_outputs, *activations), reverse=True)
+    carry = _carry(*d_last_state, collected=(ops.tile(ops.zeros_like(d_last_state[0]), (1, 4)),))
+    (d_output, d_cell, *_), (_, _, d_projected) = ops.scan(
+        backward_step, carry, (d_outputs, *activations), reverse=True
+    )
     return d_projected, d_output, d_cell
+
+
+def _carry(*state, collected):
+    # On TensorFlow, Keras' scan can only collect what it carries.
+    return (*state, *collected) if keras.backend.backend() == "tensorflow" else state

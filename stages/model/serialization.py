@@ -16,7 +16,8 @@ from stages.utils.errors import InputError
 def save_model(network: BiLSTM, path: Path) -> None:
     """Write `network` in the Keras format; the same weights always give the same bytes.
 
-    Weights are rounded to float16, which halves the file, except those of the logits layers, which stay float32.
+    Weights are rounded to float16, which halves the file, except those of the layers that make logits, which stay
+    float32.
 
     Args:
         network: It may go on training afterwards.

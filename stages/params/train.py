@@ -19,6 +19,7 @@ class TrainParams(Section):
     trunk_units: Units
     head_units: Units
     duration_pointers: bool
+    shared_ends: bool
 
     batch_size: int = Field(ge=1, le=4096)
     seq_len: int = Field(ge=8, le=1024)
@@ -28,6 +29,7 @@ class TrainParams(Section):
     max_gap_notes: GapNotes
     transpose_semitones: int = Field(ge=0, le=12)
     time_stretch: float = Field(ge=0, le=0.3)
+    velocity_shift: int = Field(ge=0, le=8)
     dropout: float = Field(ge=0, le=0.9)
 
     epochs: int = Field(ge=1, le=10_000)
@@ -39,3 +41,4 @@ class TrainParams(Section):
     patience: int = Field(ge=1, le=10_000)
     validation_max_notes: int = Field(ge=16, le=100_000)
     precision: Literal["float32", "bfloat16"]
+    backend: Literal["tensorflow", "jax"]

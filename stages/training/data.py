@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stages.model.batching import PieceSource, window_batches
+from stages.model.batching import FieldBatch, PieceSource, WindowBatch, field_batches, window_batches
 from stages.representation.grid_encoding import encode
 from stages.training import augmentation
 
@@ -46,6 +47,8 @@ class BatchConfig:
         max_gap_notes: longest gap, and the number of notes that follow each window.
         transpose_semitones: largest transposition, up or down.
         time_stretch: largest change of tempo, as a fraction.
+        velocity_shift: largest change of loudness, up or down, in velocity bins.
+        expand_on_device: whether batches hold fields, of which the training model makes note rows.
     """
 
     seed: int
@@ -55,6 +58,8 @@ class BatchConfig:
     max_gap_notes: int
     transpose_semitones: int
     time_stretch: float
+    velocity_shift: int = 0
+    expand_on_device: bool = False
 
     @property
     def infill_batch_size(self) -> int:
@@ -77,6 +82,7 @@ def training_batches(
 
     Yields:
         "rows", int16, shape (batch_size, 1 + seq_len + max_gap_notes, ROW_SIZE), see `batching.WindowBatch`;
+        or, with expand_on_device, "fields" and "keyboard", see `batching.FieldBatch`;
         "reset", bool, shape (batch_size,): whether the window begins a piece;
         "gap", int32, shape (infill_batch_size,): a gap for each of the rows that also learn to infill.
     """
@@ -84,7 +90,8 @@ def training_batches(
     probabilities = gaps**-0.5 / np.sum(gaps**-0.5)
     # Rows begin their first piece at different places, so that they do not all reset at once.
     start_fractions = np.random.default_rng((config.seed, _START)).random(config.batch_size)
-    windows = window_batches(
+    make_windows: Callable[..., Iterator[Any]] = field_batches if config.expand_on_device else window_batches
+    windows: Iterator[WindowBatch | FieldBatch] = make_windows(
         _augmented_pieces(pieces, config),
         config.batch_size,
         config.seq_len,
@@ -95,10 +102,16 @@ def training_batches(
     for update, window in enumerate(windows, start=skip):
         random = np.random.default_rng((config.seed, _GAPS, update))
         yield {
-            "rows": window.rows,
+            **_notes(window),
             "reset": window.reset,
             "gap": random.choice(gaps, config.infill_batch_size, p=probabilities).astype(np.int32),
         }
+
+
+def _notes(batch: WindowBatch | FieldBatch) -> dict[str, np.ndarray]:
+    if isinstance(batch, FieldBatch):
+        return {"fields": batch.fields, "keyboard": batch.keyboard}
+    return {"rows": batch.rows}
 
 
 def _augmented_pieces(pieces: Sequence[TrainingPiece], config: BatchConfig) -> Iterator[PieceSource]:
@@ -115,4 +128,7 @@ def _augment(piece: TrainingPiece, config: BatchConfig, random_key: tuple[int, .
     # Uniform in log time, so that faster and slower are equally likely.
     fields = piece.load_fields(float(np.exp(random.uniform(-1, 1) * np.log1p(config.time_stretch))))
     lowest, highest = augmentation.transposition_range(fields, config.transpose_semitones)
-    return augmentation.transpose(fields, int(random.integers(lowest, highest + 1)))
+    fields = augmentation.transpose(fields, int(random.integers(lowest, highest + 1)))
+    if not config.velocity_shift:
+        return fields
+    return augmentation.shift_velocity(fields, int(random.integers(-config.velocity_shift, config.velocity_shift + 1)))

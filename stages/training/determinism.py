@@ -1,5 +1,6 @@
 """Reproducible training: what must be set before a network is made, and on what it was made."""
 
+import os
 import platform
 import re
 from importlib import import_module
@@ -12,12 +13,25 @@ import numpy as np
 _CPU_FEATURES = ("fma", "avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
 
 
+# By default XLA times several programs for each matrix product and takes the fastest, so that results depend on timing.
+# That is also most of the time of compiling for a GPU.
+_XLA_FLAGS = (
+    "--xla_gpu_deterministic_ops=true",
+    "--xla_gpu_autotune_level=0",
+    "--xla_gpu_enable_triton_gemm=false",
+)
+
+
 def make_reproducible(seed: int) -> None:
     """Seed every random generator, and use only operations whose results do not depend on thread timing.
+
+    Must be called before the backend computes anything.
 
     Args:
         seed: 0 to 2**32 - 1.
     """
+    if keras.backend.backend() == "jax":
+        os.environ["XLA_FLAGS"] = " ".join([*os.environ.get("XLA_FLAGS", "").split(), *_XLA_FLAGS])
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

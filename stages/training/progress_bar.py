@@ -13,25 +13,21 @@ def print_line(line: str) -> None:
 class ProgressBar(tqdm):
     """Counts note positions, padding included, so that it shows how many are read per second."""
 
-    def __init__(self, total_updates: int, first_update: int = 0) -> None:
+    def __init__(self, total: int, initial: int = 0) -> None:
         """Show an empty bar.
 
         Args:
-            total_updates: optimizer updates of the whole training.
-            first_update: updates that an earlier, interrupted process made.
+            total: note positions of the whole training.
+            initial: those that an earlier, interrupted process read.
         """
-        super().__init__(desc="train", unit=" notes", unit_scale=True)
-        self._total_updates, self._first_update = total_updates, first_update
+        super().__init__(desc="train", total=total, initial=initial, unit=" notes", unit_scale=True)
 
     def advance(self, positions: int, loss: float) -> None:
-        """Show that one more update has been made.
+        """Show that more positions have been read.
 
         Args:
-            positions: note positions of its batch; the same for every update.
+            positions: how many.
             loss: of the epoch so far, in nats per note.
         """
-        if self.total is None:
-            self.total, self.initial = self._total_updates * positions, self._first_update * positions
-            self.n = self.last_print_n = self.initial
         self.set_postfix_str(f"loss {loss:.3f}", refresh=False)
         self.update(positions)

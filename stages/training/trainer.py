@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from stages.training.muon import Muon
 from stages.training.progress_bar import ProgressBar, print_line
 from stages.training.signals import DeferredInterrupt
 from stages.training.training_model import TrainingModel
+from stages.training.updates import make_updates
 
 Batches = Iterator[dict[str, np.ndarray]]
 History = list[dict[str, float]]
@@ -26,8 +28,13 @@ CHECKPOINT_SECONDS = 60
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How long and how fast to train; params.yaml says what each key is for."""
+    """How long and how fast to train; params.yaml says what each key is for.
 
+    Attributes:
+        notes_per_update: note positions of a batch, padding included, for the progress bar.
+    """
+
+    notes_per_update: int
     epochs: int
     steps_per_epoch: int
     learning_rate: float
@@ -71,6 +78,7 @@ class Trainer:
             Muon(_learning_rate(config), config.weight_decay, global_clipnorm=config.clip_norm), jit_compile=False
         )
         model.optimizer.build(model.trainable_variables)
+        self._updates = make_updates(model, config.steps_per_epoch)
         self._best_weights = model.network.get_weights()
         self._saved_at = 0.0
 
@@ -90,9 +98,11 @@ class Trainer:
         self._resume()
         batches = make_batches(self.state.update)
         self._saved_at = time.monotonic()
-        with ProgressBar(self._total_updates, self.state.update) as bar, DeferredInterrupt() as interrupt:
+        notes_per_update = self._config.notes_per_update
+        bar = ProgressBar(self._total_updates * notes_per_update, self.state.update * notes_per_update)
+        with bar, DeferredInterrupt() as interrupt:
             while not self._is_finished():
-                self._update(next(batches), bar)
+                self._update(list(islice(batches, self._updates.size)), bar)
                 epoch_ended = self.state.update % self._config.steps_per_epoch == 0
                 if epoch_ended:
                     self._end_epoch()
@@ -108,13 +118,10 @@ class Trainer:
         epochs_without_improvement = len(self.state.history) - self.state.best_epoch
         return self.state.update >= self._total_updates or epochs_without_improvement >= self._config.patience
 
-    def _update(self, batch: dict[str, np.ndarray], bar: ProgressBar) -> None:
-        batch_sums = self.model.train_on_batch(batch, return_dict=True)
-        self.state.update += 1
-        self.state.epoch_sums.add(batch_sums)
-        batch_size, num_rows, _ = batch["rows"].shape
-        seq_len = num_rows - 1 - self.model.network.longest_gap
-        bar.advance(batch_size * seq_len, self.state.epoch_sums.continuation_loss)
+    def _update(self, batches: Sequence[dict[str, np.ndarray]], bar: ProgressBar) -> None:
+        self.state.epoch_sums.add(self._updates.run(batches))
+        self.state.update += len(batches)
+        bar.advance(len(batches) * self._config.notes_per_update, self.state.epoch_sums.continuation_loss)
         if not self.state.epoch_sums.is_finite():
             raise FloatingPointError(f"the training loss is not finite after {self.state.update} updates")
 

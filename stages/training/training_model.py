@@ -3,15 +3,17 @@
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from stages.model.bilstm import BiLSTM, FutureContext
-from stages.model.history import PAD_PITCH
+from stages.model.history import PAD_PITCH, padding_rows
+from stages.model.row_expansion import expand_rows
 from stages.representation.grid_encoding import PITCH
 from stages.training.losses import LOSS_SUMS
 
 NUM_SHARDS = 2
-"""Parts of a batch that are computed in parallel.
+"""Parts of a batch that are computed in parallel on processors.
 
 One for each core of the machine that the default settings are for. It is neither a setting nor the machine's number of
 cores, because the order of sums, and so their last bits, depend on it.
@@ -22,8 +24,8 @@ class TrainingModel(keras.Model):
     """Trains a network on the batches of `data.training_batches`.
 
     The loss is the mean, in nats per note, over all notes of the batch predicted from the past, and over those of the
-    infill rows once more, predicted from both sides. Batch rows are computed in NUM_SHARDS parts that do not wait for
-    each other. The first rows of each part are its infill rows.
+    infill rows once more, predicted from both sides. Batch rows are computed in parts that do not wait for each
+    other. The first rows of each part are its infill rows.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class TrainingModel(keras.Model):
         dropout: float = 0.0,
         stateful: bool = True,
         loss_on: Literal["all", "last"] = "all",
+        num_shards: int = NUM_SHARDS,
     ) -> None:
         """Wrap a network, whose weights training then changes.
 
@@ -46,9 +49,11 @@ class TrainingModel(keras.Model):
                 not, every window starts from the initial state.
             loss_on: whether all notes of a window are predicted, or only the last, as is usual where a window is one
                 example.
+            num_shards: parts in which a batch is computed.
         """
         super().__init__(dtype=network.dtype_policy, name="training_model")
         self.network, self.dropout, self.stateful, self.loss_on = network, dropout, stateful, loss_on
+        self.num_shards = num_shards
         self.seeds = keras.random.SeedGenerator()
         self.lstm_state = self.add_weight(
             shape=(2, batch_size, network.units),
@@ -66,14 +71,14 @@ class TrainingModel(keras.Model):
         Args:
             x: a batch of `data.training_batches`.
         """
-        rows, gap = x["rows"], x["gap"]
-        state = ops.zeros_like(self.lstm_state)
+        rows, gap = _note_rows(x), x["gap"]
+        state = ops.zeros(self.lstm_state.shape)
         if self.stateful:
-            state = ops.where(x["reset"][:, None], 0.0, self.lstm_state)
+            state = ops.where(x["reset"][:, None], 0.0, ops.convert_to_tensor(self.lstm_state))
         dropout_mask = self._dropout_mask((2, rows.shape[0], 1, self.network.units))
         states, sums = [], []
-        for shard in range(NUM_SHARDS):
-            here, infill_here = _shard_slice(rows.shape[0], shard), _shard_slice(gap.shape[0], shard)
+        for shard in range(self.num_shards):
+            here, infill_here = self._shard_slice(rows.shape[0], shard), self._shard_slice(gap.shape[0], shard)
             if here.start < here.stop:
                 shard_state, shard_sums = self._shard(
                     rows[here], state[:, here], gap[infill_here], dropout_mask[:, here]
@@ -91,8 +96,10 @@ class TrainingModel(keras.Model):
         """
         for metric in self.loss_sums:
             metric.update_state(y_pred[metric.name])
-        nll = y_pred["continuation_nll"] + y_pred["infill_nll"]
-        return nll / ops.maximum(y_pred["continuation_notes"] + y_pred["infill_notes"], 1)
+        return mean_loss(y_pred)
+
+    def _shard_slice(self, size: int, shard: int) -> slice:
+        return slice(size * shard // self.num_shards, size * (shard + 1) // self.num_shards)
 
     def _dropout_mask(self, shape: tuple[int, ...]):
         # Factors for LSTM outputs: zero or, so that the mean stays, 1 / (1 - dropout).
@@ -128,5 +135,20 @@ class TrainingModel(keras.Model):
         return state, sums
 
 
-def _shard_slice(size: int, shard: int) -> slice:
-    return slice(size * shard // NUM_SHARDS, size * (shard + 1) // NUM_SHARDS)
+def mean_loss(sums):
+    """Return the loss in nats per note, over continuation and infill.
+
+    Args:
+        sums: what `TrainingModel.call` returns.
+    """
+    nll = sums["continuation_nll"] + sums["infill_nll"]
+    return nll / ops.maximum(sums["continuation_notes"] + sums["infill_notes"], 1)
+
+
+def _note_rows(x):
+    # The rows of a batch, which may hold the fields of which they are made.
+    if "rows" in x:
+        return x["rows"]
+    rows = expand_rows(x["fields"], x["keyboard"])
+    note_before = ops.where(x["reset"][:, None], padding_rows(()).astype(np.int32), rows[:, 0])
+    return ops.concatenate([note_before[:, None], rows[:, 1:]], axis=1)

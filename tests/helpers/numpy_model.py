@@ -58,7 +58,7 @@ class ReferenceModel:
 
     def __init__(self, network):
         self.weights = {weight.path: np.asarray(weight, np.float64) for weight in network.weights}
-        self.units, self.head = network.units, network.head
+        self.units, self.head, self.shared_ends = network.units, network.head, network.shared_ends
 
     def nll(self, fields, gap=None):
         """Return nats of each note and field of a whole piece, shape (notes, 4), of infill if a gap is given."""
@@ -103,11 +103,23 @@ class ReferenceModel:
             outputs.append(output)
         return outputs
 
-    def _logits(self, field, hidden, **inputs):
+    def _hidden(self, field, hidden, **inputs):
         for name, features in inputs.items():
             if features is not None:
                 hidden = hidden + features @ self._weight(f"{field}_{name}/kernel")
-        return _gelu(hidden) @ self._weight(f"{field}_logits/kernel") + self._weight(f"{field}_logits/bias")
+        return _gelu(hidden)
+
+    def _logits(self, field, hidden, **inputs):
+        hidden = self._hidden(field, hidden, **inputs)
+        return hidden @ self._weight(f"{field}_logits/kernel") + self._weight(f"{field}_logits/bias")
+
+    def _pointer_scores(self, hidden, note):
+        query = hidden @ self._weight("pointer_query/kernel")
+        scores = []
+        for features in note.pointer_features():
+            target = features @ self._weight("pointer_note/kernel") + self._weight("pointer_note/bias")
+            scores.append(_gelu(target + query) @ self._weight("pointer_scores/kernel"))
+        return np.array(scores).T.ravel()
 
     def _probabilities(self, hidden, previous, note, time_to_future):
         # The probability of each field of a note.
@@ -120,7 +132,9 @@ class ReferenceModel:
         ]
 
     def _step_probability(self, hidden, previous, note):
-        logits = self._logits("step", hidden, rhythm=previous.next_timing_histogram() if previous else None)
+        rhythm = previous.next_timing_histogram() if previous else None
+        ends = previous.shared_ends_features() if previous and self.shared_ends else None
+        logits = self._logits("step", hidden, rhythm=rhythm, ends=ends)
         return _softmax(logits)[note.step_bin] / np.diff(grid_encoding.STEP_EDGES)[note.step_bin]
 
     def _pitch_probability(self, hidden, previous, note, room):
@@ -133,7 +147,13 @@ class ReferenceModel:
     def _duration_probability(self, hidden, note, room):
         known = np.concatenate(_note_feature_groups(note)[:4])
         rhythm, keys = note.timing_histogram(), note.nearby_key_features()
-        logits = self._logits("duration", hidden, note=known, rhythm=rhythm, keys=keys, room=room)
+        ends = note.shared_ends_features() if self.shared_ends else None
+        inputs = {"note": known, "rhythm": rhythm, "keys": keys, "room": room, "ends": ends}
+        logits = self._logits("duration", hidden, **inputs)
+        if self.shared_ends:
+            logits[grid_encoding.DURATION_BINS :] += self._pointer_scores(
+                self._hidden("duration", hidden, **inputs), note
+            )
         pointed = [remaining + offset for offset in (-1, 0, 1) for remaining in note.remaining]
         for pointer, duration in enumerate(pointed, start=grid_encoding.DURATION_BINS):
             if not 1 <= duration <= 3000:
@@ -251,6 +271,33 @@ class ReferenceNote:
             if frames >= 0:
                 onsets[_bin(frames, grid_encoding.STEP_EDGES)] += 1
         return np.concatenate([ends, onsets])
+
+    def shared_ends_features(self):
+        ended, sounding = np.zeros(grid_encoding.STEP_BINS), np.zeros(grid_encoding.STEP_BINS)
+        for frames_left, *_ in self.keys:
+            if -1000 < frames_left <= 0:
+                ended[_bin(-frames_left, grid_encoding.STEP_EDGES)] += 0.5
+            elif frames_left > 0:
+                sounding[_bin(min(frames_left, 1000), grid_encoding.STEP_EDGES)] += 0.5
+        counts = [self._count_shared_ends(position) for position in range(NUM_RECENT)]
+        return np.concatenate([ended, sounding, *zip(*counts, strict=True)])
+
+    def _count_shared_ends(self, position):
+        # A quarter of the number of recent notes that end with the one at `position`, and later.
+        own = self.remaining[position]
+        if own < 1:
+            return 0.0, 0.0
+        same = sum(other >= 1 and abs(other - own) <= 1 for other in self.remaining)
+        return same / 4, sum(other > own + 1 for other in self.remaining) / 4
+
+    def pointer_features(self):
+        rows = []
+        for position, (remaining, elapsed) in enumerate(zip(self.remaining, self.elapsed, strict=True)):
+            logs = [_scaled_log(remaining), _scaled_log(elapsed), _scaled_log(remaining + elapsed)]
+            near = min(max(remaining, 0), 30) / 30
+            own = [float(remaining >= 1), *logs, *self._count_shared_ends(position), float(elapsed == 0), near]
+            rows.append(np.concatenate([own, _one_hot(NUM_RECENT, position)]))
+        return np.array(rows)
 
     def keyboard_features(self):
         return np.array(

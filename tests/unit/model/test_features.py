@@ -10,7 +10,9 @@ from stages.representation.grid_encoding import STEP
 from tests.helpers.numpy_model import ReferenceNote, few_keys_fields, random_fields
 
 
-@pytest.mark.parametrize("name", ["keyboard_features", "nearby_key_features", "timing_histogram"])
+@pytest.mark.parametrize(
+    "name", ["keyboard_features", "nearby_key_features", "timing_histogram", "shared_ends_features", "pointer_features"]
+)
 def test_features_match_loops(name):
     fields = few_keys_fields(2, 60)
     computed = np.asarray(getattr(features, name)(history.note_rows(fields)))

@@ -42,3 +42,11 @@ def test_rows_from_a_later_note_on_are_the_end_of_all_rows(length, first):
     fields = random_fields(length, length)
     first = min(first, length - 1)
     assert (history.note_rows(fields, first) == history.note_rows(fields)[first:]).all()
+
+
+@settings(deadline=None)
+@given(st.integers(1, 80), st.integers(1, 20), st.booleans())
+def test_the_state_of_the_keys_at_some_notes_is_that_among_all(length, distance, few_keys):
+    fields = (few_keys_fields if few_keys else random_fields)(length, length)
+    notes = np.arange(distance // 2, length, distance)
+    assert (history.keyboard_state_at(fields, notes) == history.keyboard_state(fields)[notes]).all()

@@ -20,14 +20,14 @@ def make_network(seed=1, **options):
 
 
 def test_loading_restores_what_was_saved(tmp_path):
-    saved = make_network(pointers=False)
+    saved = make_network(pointers=False, shared_ends=True)
     serialization.save_model(saved, tmp_path / "m.keras")
     loaded = serialization.load_model(tmp_path / "m.keras")
-    assert loaded.get_config() == saved.get_config() == SIZES | {"pointers": False}
+    assert loaded.get_config() == saved.get_config() == SIZES | {"pointers": False, "shared_ends": True}
     assert loaded.dtype_policy.name == "float32"
     for weight, restored in zip(saved.weights, loaded.weights, strict=True):
         assert weight.path.split("/")[-2:] == restored.path.split("/")[-2:]
-        precision = "float32" if "logits" in weight.path else "float16"
+        precision = "float32" if "logits" in weight.path or "pointer_scores" in weight.path else "float16"
         assert restored.dtype == "float32" and (np.asarray(weight).astype(precision) == np.asarray(restored)).all()
     assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
 

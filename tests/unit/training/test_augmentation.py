@@ -1,4 +1,4 @@
-"""Transposition: every note stays on the keyboard, and only keys change."""
+"""Transposition leaves every note on the keyboard and changes only keys; shifting the velocity changes only that."""
 
 import numpy as np
 from hypothesis import given
@@ -37,3 +37,10 @@ def test_the_original_is_not_changed():
 
 def test_no_notes_have_no_transposition():
     assert augmentation.transposition_range(np.zeros((0, 4), np.int32), 6) == (0, 0)
+
+
+@given(FIELDS, st.integers(-8, 8))
+def test_shifted_velocities_stay_in_their_range(fields, bins):
+    shifted = augmentation.shift_velocity(fields, bins)
+    assert shifted[:, VELOCITY].tolist() == [min(max(velocity + bins, 0), 31) for velocity in fields[:, VELOCITY]]
+    assert (shifted[:, :VELOCITY] == fields[:, :VELOCITY]).all()

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from stages.model.history import PAD_PITCH
-from stages.representation.grid_encoding import DURATION, PITCH, STEP, encode
+from stages.representation.grid_encoding import DURATION, PITCH, STEP, VELOCITY, encode
 from stages.training.data import BatchConfig, TrainingPiece, training_batches
 from tests.helpers.numpy_model import random_fields
 
@@ -112,3 +112,26 @@ def test_a_training_piece_encodes_its_note_table_at_the_tempo_asked_for():
     assert (piece.load_fields(1.0) == encode(notes)).all()
     assert piece.load_fields(1.1)[:, STEP].tolist() == [0, 110]
     assert piece.load_fields(1.1)[:, DURATION].tolist() == [55, 55]
+
+
+def test_batches_to_expand_on_the_device_hold_the_same_windows():
+    rows, fields = make_batches(time_stretch=0.1), make_batches(time_stretch=0.1, expand_on_device=True)
+    for expected, batch in itertools.islice(zip(rows, fields, strict=False), 20):
+        assert "rows" not in batch
+        assert (batch["reset"] == expected["reset"]).all() and (batch["gap"] == expected["gap"]).all()
+        assert (batch["fields"][:, -SEQ_LEN:] == expected["rows"][:, -SEQ_LEN:, :4]).all()
+
+
+def test_loudness_is_shifted_by_whole_pieces_and_changes_nothing_else():
+    plain, shifted = make_batches(lengths=(8, 8)), make_batches(lengths=(8, 8), velocity_shift=2)
+    seen = set()
+    for expected, batch in itertools.islice(zip(plain, shifted, strict=False), 30):
+        window, original = (one["rows"][:, 1 : 1 + SEQ_LEN, :4].astype(int) for one in (batch, expected))
+        assert (np.delete(window, VELOCITY, -1) == np.delete(original, VELOCITY, -1)).all()
+        change = window[..., VELOCITY] - original[..., VELOCITY]
+        assert (abs(change) <= 2).all()
+        for row in range(len(window)):
+            clipped = np.isin(window[row, :, VELOCITY], (0, 31))
+            assert len(set(change[row][~clipped])) <= 1
+            seen |= set(change[row][~clipped])
+    assert seen == {-2, -1, 0, 1, 2}

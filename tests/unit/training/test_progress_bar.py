@@ -4,7 +4,7 @@ from stages.training.progress_bar import ProgressBar
 
 
 def test_the_bar_counts_positions_from_where_training_resumed(capsys):
-    with ProgressBar(total_updates=10, first_update=4) as bar:
+    with ProgressBar(total=320, initial=128) as bar:
         bar.advance(positions=32, loss=1.25)
         assert (bar.total, bar.initial, bar.n) == (320, 128, 160)
         bar.advance(positions=32, loss=1.0)

@@ -1,0 +1,51 @@
+"""Count the operations of training from the model's definition."""
+
+import numpy as np
+
+from stages.model.bilstm import BiLSTM
+from stages.model.history import NUM_RECENT
+from stages.params.train import TrainParams
+
+# Kernels of input features. Their inputs have no gradient, so they take two products and all others three.
+_FEATURE_KERNELS = (
+    "forward/kernel",
+    "backward/kernel",
+    "from_last",
+    "from_next",
+    "_note",
+    "_keys",
+    "_rhythm",
+    "_ends",
+    "_room",
+)
+_POINTER_KERNELS = ("pointer_note", "pointer_scores")  # applied to each of the recent notes
+
+
+def count_operations(network: BiLSTM, train: TrainParams) -> float:
+    """Return the multiplications and additions of an update's matrix products; those of the optimizer do not count.
+
+    Args:
+        network: what is trained.
+        train: its settings.
+    """
+    infill_rows = round(train.infill_fraction * train.batch_size)
+    continuation_notes, infill_notes = train.batch_size * train.seq_len, infill_rows * train.seq_len
+    future_notes = infill_rows * (1 + train.seq_len + train.max_gap_notes)
+    total = 0
+    for weight in network.trainable_variables:
+        name = weight.path
+        if len(weight.shape) != 2 or "from_gap" in name:
+            continue
+        if "backward" in name:
+            notes = future_notes
+        elif any(part in name for part in ("from_future", "from_next", "_room")):
+            notes = infill_notes
+        elif "forward" in name:
+            notes = continuation_notes
+        else:
+            notes = continuation_notes + infill_notes
+        if any(part in name for part in _POINTER_KERNELS):
+            notes *= NUM_RECENT
+        products = 2 if any(part in name for part in _FEATURE_KERNELS) and "recurrent" not in name else 3
+        total += 2 * products * notes * int(np.prod(weight.shape))
+    return total
