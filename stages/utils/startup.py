@@ -20,6 +20,7 @@ def begin() -> None:
     """
     _open_standard_streams()
     if sys.getfilesystemencoding() != "utf-8":
+        os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding)  # what the terminal understands stays as it is
         os.environ["PYTHONUTF8"] = "1"  # for worker processes
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     for stream in (sys.stdout, sys.stderr):

@@ -1,5 +1,6 @@
 """The stage that trains: its outputs, what it refuses, and the table of losses while it runs."""
 
+import contextlib
 import json
 import re
 import signal
@@ -74,9 +75,19 @@ def empty_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(determinism, "single_thread_ops", lambda: None)
 
 
-def test_the_model_and_the_reports():
-    write_music()
-    train.main(TrainParams(**SMALL))
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A folder in which the stage has run."""
+    folder = tmp_path_factory.mktemp("trained")
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(determinism, "single_thread_ops", lambda: None)
+        write_music()
+        train.main(TrainParams(**SMALL))
+    return folder
+
+
+def test_the_model_and_the_reports(trained, monkeypatch):
+    monkeypatch.chdir(trained)
     loss, history = read_losses()
     assert history["epoch"].tolist() == [1, 2]
     assert loss == pytest.approx(history["validation_loss"].min(), abs=1e-4)
@@ -178,11 +189,8 @@ def test_the_losses_of_a_running_process_can_be_read():
     training.read_to_end()
 
 
-def test_the_same_training_makes_the_same_bytes():
+def test_the_same_training_makes_the_same_bytes(trained):
     write_music()
-    params = TrainParams(**SMALL)
-    train.main(params)
-    outputs = [train.LOSS_HISTORY, train.LOSS, train.PARAMETERS, paths.MODEL]
-    first = [path.read_bytes() for path in outputs]
-    train.main(params)
-    assert [path.read_bytes() for path in outputs] == first
+    train.main(TrainParams(**SMALL))
+    for path in (train.LOSS_HISTORY, train.LOSS, train.PARAMETERS, paths.MODEL):
+        assert path.read_bytes() == (trained / path).read_bytes()
