@@ -1,4 +1,4 @@
-"""Run a stage: `python stages <name>`, as dvc.yaml does.
+"""Run a stage: `python stages <name>`, as stages/run.sh does for dvc.yaml.
 
 The repository's own code comes first on the path, whatever else is installed or on PYTHONPATH, and under
 PYTHONSAFEPATH=1 as well; `python -m stages.<name>` promises none of that.
@@ -18,7 +18,15 @@ def main() -> None:
         sys.exit(f"usage: python stages NAME, where NAME is one of: {', '.join(STAGES)}")
     # Python puts the folder it runs at the front, where utils and others would hide modules of the same name.
     sys.path[:] = [str(FOLDER.parent), *(entry for entry in sys.path if Path(entry or ".").resolve() != FOLDER)]
-    runpy.run_module(f"stages.{sys.argv[1]}", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(f"stages.{sys.argv[1]}", run_name="__main__", alter_sys=True)
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("stages"):
+            raise
+        sys.exit(
+            f"error: {sys.executable} lacks {error.name}: activate the environment first, `. .venv/bin/activate`;"
+            " `make setup` makes it"
+        )
 
 
 if __name__ == "__main__":

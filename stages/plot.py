@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from stages.datasets import catalog
-from stages.params.dataset import DatasetName
 from stages.params.plot import PlotParams
 from stages.report import figures, page
 from stages.report.roll_figure import draw_piano_roll
@@ -106,4 +105,4 @@ def write_piano_rolls(cards: Sequence[SampleCard], folder: Path, dpi: int) -> No
 
 
 if __name__ == "__main__":
-    run_stage(main, dataset=DatasetName, train=dict[str, Any], generate=dict[str, Any], plot=PlotParams)
+    run_stage(main, dataset=str, train=dict[str, Any], generate=dict[str, Any], plot=PlotParams)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from stages.datasets.catalog import escapes_folder, sha256
+from stages.datasets.catalog import escapes_folder, missing_files_advice, sha256
 from stages.utils.errors import InputError
 
-MIDI_SUFFIXES = (".mid", ".midi")
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
+"""Names of MIDI files end so. A .kar file is a MIDI file with lyrics; an .rmi file has one in a RIFF container."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -34,7 +35,7 @@ class Piece:
 
 
 def list_midi_files(folder: Path) -> list[Path]:
-    """Return every .mid and .midi file under a folder, sorted by path.
+    """Return every file under a folder with a name that ends as in MIDI_SUFFIXES, sorted by path.
 
     The case of the suffix does not matter. Hidden files and folders are skipped.
 
@@ -42,6 +43,18 @@ def list_midi_files(folder: Path) -> list[Path]:
         InputError: a folder is a symbolic link, or a name is not UTF-8.
     """
     return _list_files(folder, MIDI_SUFFIXES)
+
+
+def list_own_files(folder: Path) -> list[Path]:
+    """Return the MIDI files of a folder of the user's, see `list_midi_files`.
+
+    Raises:
+        InputError: as there, or there are none.
+    """
+    files = list_midi_files(folder)
+    if not files:
+        raise InputError(f"dataset: there are no MIDI files in {folder}{missing_files_advice(folder)}")
+    return files
 
 
 def list_pieces(raw: Path, validation_fraction: float, test_fraction: float) -> list[Piece]:

@@ -27,7 +27,7 @@ RERUN = {
 # The stages that run again for a change in a room, or in a module beside the rooms.
 RERUN_CODE = {
     "stages/audio/synthesizer.py": "render",
-    "stages/datasets/splits.py": "download extract plot",
+    "stages/datasets/splits.py": "check download extract plot",
     "stages/generation/sampler.py": "generate",
     "stages/metrics/overlap.py": "compare excerpt",
     "stages/midi/midi_io.py": "extract generate",
