@@ -12,7 +12,7 @@ from stages.datasets.catalog import escapes_folder, missing_files_advice, sha256
 from stages.utils.errors import InputError
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
-"""Names of MIDI files end so. A .kar file is a MIDI file with lyrics; an .rmi file has one in a RIFF container."""
+"""Of MIDI files; .kar is one with words for karaoke, .rmi one in a RIFF file."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -35,7 +35,7 @@ class Piece:
 
 
 def list_midi_files(folder: Path) -> list[Path]:
-    """Return every file under a folder with a name that ends as in MIDI_SUFFIXES, sorted by path.
+    """Return every file with one of MIDI_SUFFIXES under a folder, sorted by path.
 
     The case of the suffix does not matter. Hidden files and folders are skipped.
 
