@@ -43,7 +43,19 @@ SMALL = {
     "render": {"sample_rate": 22050},
     "plot": {"dpi": 50},
 }
-STAGES = ["check", "download", "extract", "excerpt", "train", "evaluate", "generate", "compare", "render", "plot"]
+STAGES = [
+    "check",
+    "download",
+    "extract",
+    "excerpt",
+    "preflight",
+    "train",
+    "evaluate",
+    "generate",
+    "compare",
+    "render",
+    "plot",
+]
 
 
 def environment(**more: str) -> dict[str, str]:
