@@ -11,6 +11,11 @@ if [ -n "$DVC_STAGE" ]; then
         case ${program##*/} in python*) python=$program && break ;; esac
         process=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$process/status")
     done
+    case $python in
+        /*) ;;
+        # Relative to where DVC was called, which need not be where this runs.
+        */*) python=$(tr '\0' '\n' <"/proc/$process/environ" | sed -n 's/^PWD=//p')/$python ;;
+    esac
 fi
 if ! command -v "$python" >/dev/null; then
     echo "error: there is no $python: activate the environment first, \`. .venv/bin/activate\`; \`make setup\` makes it" >&2

@@ -30,7 +30,7 @@ def path(request, tmp_path) -> str:
 
 def check(repository: Path, *command: str, path: str, shell: str = "/bin/sh") -> None:
     """Run the stage `check` by a command of DVC."""
-    result = run(*command, "--force", "check", cwd=repository, PATH=path, SHELL=shell)
+    result = run(*command, "--force", "check", cwd=repository, PATH=path, SHELL=shell, PWD=str(repository))
     assert result.returncode == 0, result.stderr
     assert "Running stage 'check'" in result.stdout
 
@@ -38,7 +38,10 @@ def check(repository: Path, *command: str, path: str, shell: str = "/bin/sh") ->
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="elsewhere an activated environment is asked for")
 def test_an_environment_that_is_not_activated(repository, path):
     check(repository, str(BIN / "dvc"), "repro", path=path)
-    check(repository, str(BIN / "python"), "-m", "dvc", "exp", "run", "--temp", path=path, shell=shutil.which("bash"))
+    (repository / ".venv").unlink(missing_ok=True)
+    (repository / ".venv").symlink_to(sys.prefix)
+    aside = [".venv/bin/python", "-m", "dvc", "exp", "run", "--temp"]
+    check(repository, *aside, path=path, shell=shutil.which("bash"))
 
 
 def test_an_activated_environment(repository, path):
