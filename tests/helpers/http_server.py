@@ -59,19 +59,20 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(*answers: Answer) -> Iterator[Server]:
     """Run a server with these answers for the length of a with block."""
-    with _running(Server(*answers)) as server:
+    with running(Server(*answers)) as server:
         yield server
 
 
 @contextmanager
 def serving_folder(folder: Path) -> Iterator[str]:
     """Serve the files of a folder, as a static host does, for the length of a with block; yield its address."""
-    with _running(ThreadingHTTPServer(("127.0.0.1", 0), partial(_FileHandler, directory=folder))) as server:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), partial(_FileHandler, directory=folder))) as server:
         yield f"http://127.0.0.1:{server.server_port}"
 
 
 @contextmanager
-def _running(server: AnyServer) -> Iterator[AnyServer]:
+def running(server: AnyServer) -> Iterator[AnyServer]:
+    """Run a server for the length of a with block."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

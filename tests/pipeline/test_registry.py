@@ -13,7 +13,7 @@ import yaml
 
 from tests.helpers.dvc_clone import run
 from tests.helpers.http_server import serving_folder
-from tests.helpers.servers import git_daemon
+from tests.helpers.servers import git_daemon, git_over_http
 
 MODEL = "models/bilstm.keras"
 
@@ -35,10 +35,11 @@ def options(shared) -> Iterator[list[str]]:
         yield ["--remote", "web", "--remote-config", f"url={address}/.dvc/bundled"]
 
 
-@pytest.fixture(params=["git daemon", "file", "bare", "checkout"])
+@pytest.fixture(params=["git", "http", "file", "bare", "checkout"])
 def address(request, shared, bare) -> Iterator[str]:
-    if request.param == "git daemon":
-        with git_daemon(bare.parent) as server:
+    servers = {"git": git_daemon, "http": git_over_http}
+    if request.param in servers:
+        with servers[request.param](bare.parent) as server:
             yield f"{server}/{bare.name}"
     else:
         yield {"file": f"file://{bare}", "bare": str(bare), "checkout": str(shared)}[request.param]
