@@ -61,6 +61,12 @@ def test_freezing_and_unfreezing_a_stage_leaves_nothing_to_commit(tmp_path, monk
             assert (tmp_path / "dvc.yaml").read_bytes() == before
 
 
+def test_stages_that_refuse_mistakes_stand_before_what_a_mistake_would_cost():
+    """DVC runs stages that do not depend on one another in the order of the file."""
+    names = list(STAGES)
+    assert names[0] == "check" and names.index("preflight") < names.index("train")
+
+
 def test_plumbing_is_one_room_and_the_shared_types_of_settings():
     assert {module for module in modules("utils") if not module.endswith("__init__.py")} == {
         module for module in PLUMBING if module.startswith("stages/utils/")
