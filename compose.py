@@ -46,6 +46,9 @@ MAX_NOTES_PER_SECOND = 40
 DENSITY_WINDOW = 10.0
 """Seconds on either side of a gap whose density tells how many notes the gap needs."""
 
+MODEL = ROOT / paths.MODEL
+"""The repository's model, whatever folder the program runs in."""
+
 SAMPLE_RATE, LOUDNESS_DBFS = 44100, -20.0
 
 MIDI_BYTES_PER_NOTE, MP3_BYTES_PER_SECOND = 10, 96_000 // 8
@@ -118,7 +121,9 @@ class Options:
         typer.Option(help="MIDI file to write. Default: improvisation.mid, or next to the input and named after it."),
     ] = None
     force: Annotated[bool, typer.Option("--force", help="Overwrite files.")] = False
-    model: Annotated[Path, typer.Option(help="The trained model.")] = paths.MODEL
+    model: Annotated[Path, typer.Option(help="The trained model.", show_default=f"{paths.MODEL} of the repository")] = (
+        MODEL
+    )
 
 
 def _command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -199,7 +204,7 @@ def _generate_continuations(prompt: np.ndarray, seconds: float, options: Options
     from stages.generation.continuation import ContinuationRequest, generate_continuations
     from stages.model.serialization import load_model
 
-    network = load_model(options.model)
+    network = load_model(_existing(options.model))
     request = ContinuationRequest(
         prompts=[prompt] * options.takes,
         num_notes=round(seconds * MAX_NOTES_PER_SECOND),
@@ -214,7 +219,7 @@ def _generate_infills(notes: pd.DataFrame, start: float, end: float, count: int,
     from stages.generation.infill import Gap, InfillRequest, generate_infills
     from stages.model.serialization import load_model
 
-    network = load_model(options.model)
+    network = load_model(_existing(options.model))
     before, after = notes[notes["start"] < start], notes[notes["start"] >= end]
     last_onset = _on_grid(before["start"].iloc[-1])
     gap = Gap(
@@ -225,6 +230,12 @@ def _generate_infills(notes: pd.DataFrame, start: float, end: float, count: int,
         end_frame=max(1, _first_frame(end - last_onset)),
     )
     return generate_infills(network, InfillRequest([gap] * options.takes, count), options.seed, config, "sampling")
+
+
+def _existing(model: Path) -> Path:
+    if model == MODEL and not model.is_file():
+        raise InputError(f"{model}: no trained model there; `dvc pull {paths.MODEL}` in {ROOT} fetches one")
+    return model
 
 
 def _sampling_config(options: Options) -> SamplingConfig:

@@ -1,6 +1,6 @@
 """Check all of params.yaml before any other stage runs, and before DVC clears what they made."""
 
-from stages.params.dataset import DatasetName
+from stages.datasets import catalog, splits
 from stages.params.evaluate import EvaluateParams
 from stages.params.excerpt import ExcerptParams
 from stages.params.extract import ExtractParams
@@ -8,6 +8,7 @@ from stages.params.generate import GenerateParams
 from stages.params.plot import PlotParams
 from stages.params.render import RenderParams
 from stages.params.train import TrainParams
+from stages.utils import paths
 from stages.utils.errors import InputError
 from stages.utils.params_file import PARAMS, Section
 from stages.utils.runner import run_stage
@@ -17,7 +18,7 @@ from stages.utils.yaml_io import read_yaml
 class Params(Section):
     """All of params.yaml; one attribute a section, in the order of the file."""
 
-    dataset: DatasetName
+    dataset: str
     extract: ExtractParams
     excerpt: ExcerptParams
     train: TrainParams
@@ -28,8 +29,12 @@ class Params(Section):
 
 
 def main() -> None:
-    """Check every section by itself, then the keys of different sections against one another."""
-    check_consistency(read_yaml(PARAMS, Params))
+    """Check every section by itself, then the keys of different sections against one another, then the data set."""
+    params = read_yaml(PARAMS, Params)
+    check_consistency(params)
+    folder = catalog.find_dataset(paths.DATA, params.dataset)
+    if not catalog.read_record(folder):
+        splits.list_own_files(folder)
 
 
 def check_consistency(params: Params) -> None:

@@ -1,8 +1,8 @@
 """Bring the data set that params.yaml names to data/raw, byte for byte.
 
 Reads the data set's folder, data/<dataset>. With a dataset.yaml, its archive is downloaded and checked against
-SHA256SUMS. Otherwise the folder's MIDI files are copied with their paths. The environment variable DATASET_MIRROR names
-another copy of the archive: a URL, a zip archive or a folder into which it was unpacked.
+SHA256SUMS. Otherwise it is data/own or a folder in it, and its MIDI files are copied with their paths. The environment
+variable DATASET_MIRROR names another copy of the archive: a URL, a zip archive or a folder into which it was unpacked.
 
 Writes data/raw, all of it or nothing.
 """
@@ -14,7 +14,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stages.datasets import archive, catalog, splits
-from stages.params.dataset import DatasetName
 from stages.utils import paths
 from stages.utils.atomic import atomic_directory
 from stages.utils.errors import InputError
@@ -74,18 +73,11 @@ def _download(url: str, target: Path, max_bytes: int) -> None:
 
 
 def _copy_midi_files(folder: Path, raw: Path) -> None:
-    output, source = paths.RAW.resolve(), folder.resolve()
-    choices = catalog.dataset_choices(paths.DATA)
-    if output.is_relative_to(source) or source.is_relative_to(output):
-        raise InputError(f"dataset: {folder} overlaps {paths.RAW}, which is written; {choices}")
-    files = splits.list_midi_files(folder)
-    if not files:
-        raise InputError(f"dataset: {folder} has no {', '.join(splits.MIDI_SUFFIXES)} files in it; {choices}")
-    for path in tqdm(files, desc="copying", unit="file"):
+    for path in tqdm(splits.list_own_files(folder), desc="copying", unit="file"):
         target = raw / path.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
 
 
 if __name__ == "__main__":
-    run_stage(main, dataset=DatasetName)
+    run_stage(main, dataset=str)

@@ -5,12 +5,14 @@ All values are negative log-likelihoods in nats per note. Writes
 - nll.json, the DVC metrics: continuation of validation music (`val_nll`) and of test music (`test_nll`), and infill of
   test music at the smallest gap of evaluate.infill_gaps (`infill_nll`); null where there is no such music or gap;
 - nll.csv: one row for each music and field (`total` is the sum over fields). The music is validation, test,
-  test_unshared_titles (test pieces whose title is in no other split; only the total), unigram (test music by the
-  frequencies of single values in train) and infill_gap_<notes> (test). Music that does not exist is left out.
+  test_unshared_titles (test pieces whose title is in no other split; only the total; left out where titles are but
+  names of files, since files of one work may have any names), unigram (test music by the frequencies of single values
+  in train) and infill_gap_<notes> (test). Music that does not exist is left out.
 """
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,6 +91,8 @@ def _read_fields(split: str) -> dict[int, np.ndarray]:
 def _has_unshared_title(test_pieces: list[int]) -> np.ndarray:
     # Whether no piece of another split has the same composer and title: bool, shape (test pieces,).
     pieces = read_pieces(paths.NOTES / "pieces.parquet")
+    if (pieces["title"] == pieces["file"].map(lambda file: PurePosixPath(file).stem)).all():
+        return np.zeros(len(test_pieces), bool)
     titles = pd.MultiIndex.from_frame(pieces[["composer", "title"]])
     other_titles = titles[(pieces["split"] != "test").to_numpy()]
     return ~titles[test_pieces].isin(other_titles)

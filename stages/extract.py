@@ -5,7 +5,7 @@ Reads data/raw. Writes data/notes/{train,validation,test}.parquet and data/notes
 - reports/corpus.json: number of pieces and notes of all splits together.
 - reports/splits.csv: number of pieces, notes and hours of each split.
 - reports/quantiles.csv: quantiles of the note tables' columns for each split, times in seconds.
-- reports/unreadable.csv: the files that could not be read, and why.
+- reports/unreadable.csv: the files that could not be read, and why; also when the stage fails because of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,6 +26,8 @@ from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
 from stages.utils.json_io import write_json
 from stages.utils.runner import run_stage
+
+UNREADABLE = paths.REPORTS / "unreadable.csv"
 
 MAX_NAMED_FILES = 3
 """Unreadable files that an error message names."""
@@ -55,6 +57,8 @@ def main(extract: ExtractParams) -> None:
     with ExitStack() as tables:  # after an error inside it, no table appears
         append = {split: tables.enter_context(notes_writer(paths.NOTES / f"{split}.parquet")) for split in SPLITS}
         _read_files(listed, append, corpus)
+        # Written also where the stage fails, for its message names only a few files.
+        _write_rows(UNREADABLE, ("file", "reason"), corpus.unreadable)
         _check_readable(corpus, extract.max_unreadable_fraction)
     columns = {name: [piece[name] for piece in corpus.pieces] for name in corpus.pieces[0]}
     write_pieces(paths.NOTES / "pieces.parquet", columns)
@@ -79,7 +83,7 @@ def _check_readable(corpus: _Corpus, max_unreadable_fraction: float) -> None:
         raise InputError(
             f"{paths.RAW}: {unreadable} of {total} MIDI files cannot be read,"
             f" extract.max_unreadable_fraction = {max_unreadable_fraction}: {'; '.join(named)};"
-            " repair or remove them, or raise the fraction"
+            f" repair or remove them, or raise the fraction; {UNREADABLE} lists all of them"
         )
     if not corpus.summaries["train"].pieces:
         raise InputError(f"{paths.RAW}: none of the {len(corpus.pieces)} readable pieces is for training; add files")
@@ -105,7 +109,6 @@ def _write_reports(corpus: _Corpus) -> None:
         for quantile, value in values.items()
     ]
     _write_rows(paths.REPORTS / "quantiles.csv", ("split", "feature", "quantile", "value"), quantiles)
-    _write_rows(paths.REPORTS / "unreadable.csv", ("file", "reason"), corpus.unreadable)
 
 
 def _write_rows(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str | float, ...]]) -> None:

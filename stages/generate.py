@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from stages.generation.prompts import Excerpt, take_originals, take_prompts
 from stages.generation.sampling_config import SamplingConfig
 from stages.params.generate import GenerateParams
-from stages.representation.grid_encoding import FRAME_SECONDS, STEP, decode, encode
-from stages.representation.note_table import read_notes, read_pieces, sort_notes
+from stages.representation.grid_encoding import FRAME_SECONDS, STEP, decode
+from stages.representation.note_table import sort_notes
 from stages.samples.sample_set import Region, Sample
 from stages.samples.sample_writer import write_samples
 from stages.utils import paths
-from stages.utils.errors import InputError
 from stages.utils.keras_setup import import_keras
 from stages.utils.runner import run_stage
 
@@ -32,21 +32,6 @@ LEAD_IN_SECONDS = 0.5
 
 NO_NOTES = np.zeros((0, 4), np.int32)
 """No notes on the grid."""
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """Real music that a sample is made from.
-
-    Attributes:
-        title: title of the piece; "" where unknown.
-        composer: its composer; "" where unknown.
-        fields: the notes on the grid, int32, shape (notes, 4).
-    """
-
-    title: str
-    composer: str
-    fields: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -74,8 +59,8 @@ def main(generate: GenerateParams) -> None:
     from stages.model.serialization import load_model
 
     network = load_model(paths.MODEL)
-    prompts = take_excerpts(generate.continuations, generate.prompt_notes)
-    originals = take_excerpts(generate.infills, 2 * generate.prompt_notes + generate.gap_notes)
+    prompts = take_prompts(generate.continuations, generate.prompt_notes)
+    originals = take_originals(generate.infills, generate.prompt_notes, generate.gap_notes)
 
     # One batch of all of them is faster than three.
     starts = [NO_NOTES] * generate.improvisations + [prompt.fields for prompt in prompts]
@@ -96,38 +81,6 @@ def main(generate: GenerateParams) -> None:
         sample_notes("improvisation", SampleParts(NO_NOTES, fields, NO_NOTES)) for fields in generated[len(starts) :]
     ]
     write_samples(paths.SAMPLES, samples, metrics_only)
-
-
-def take_excerpts(count: int, num_notes: int) -> list[Excerpt]:
-    """Take the middles of some excerpts of test music, evenly spaced over the split.
-
-    Args:
-        count: how many.
-        num_notes: notes of each.
-
-    Raises:
-        InputError: there is no test music, or no excerpt is long enough.
-    """
-    notes = read_notes(paths.EXCERPTS / "test.parquet")
-    pieces = read_pieces(paths.EXCERPTS / "pieces.parquet")
-    long_enough = [(number, encode(piece)) for number, piece in notes.groupby("piece") if len(piece) > num_notes]
-    if count and notes.empty:
-        raise InputError(
-            f"{paths.EXCERPTS}: there is no test music to take prompts and gaps from; add files or raise"
-            " extract.test_fraction, or set generate.continuations and generate.infills to 0"
-        )
-    if count and not long_enough:
-        raise InputError(
-            f"{paths.EXCERPTS}: no excerpt of test music has more than {num_notes} notes, as prompts and gaps need;"
-            " lower generate.prompt_notes, or raise excerpt.excerpt_notes"
-        )
-    excerpts = []
-    for index in range(count):
-        number, fields = long_enough[(2 * index + 1) * len(long_enough) // (2 * count)]
-        first = len(fields) // 2 - num_notes // 2
-        piece = pieces.loc[number]
-        excerpts.append(Excerpt(piece["title"], piece["composer"], fields[first : first + num_notes]))
-    return excerpts
 
 
 def make_sample(kind: str, number: int, parts: SampleParts, excerpt: Excerpt | None = None) -> LabeledSample:

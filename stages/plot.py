@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from stages.datasets import catalog
-from stages.params.dataset import DatasetName
 from stages.params.plot import PlotParams
 from stages.report import figures, page
 from stages.report.fonts import REPLACEMENT, make_drawable
@@ -117,4 +116,4 @@ def write_piano_rolls(cards: Sequence[SampleCard], folder: Path, dpi: int) -> No
 
 
 if __name__ == "__main__":
-    run_stage(main, dataset=DatasetName, train=dict[str, Any], generate=dict[str, Any], plot=PlotParams)
+    run_stage(main, dataset=str, train=dict[str, Any], generate=dict[str, Any], plot=PlotParams)

@@ -1,11 +1,11 @@
 """The catalog of data sets: finding a data set's folder, and reading its record and checksums.
 
 A data set is a folder under data/. If it has a dataset.yaml, it is in the catalog: dataset.yaml says where its archive
-is, and SHA256SUMS (in the format of sha256sum) lists the files in the archive. Otherwise it is a folder of MIDI files.
+is, and SHA256SUMS (in the format of sha256sum) lists the files in the archive. Otherwise it is data/own, the user's
+MIDI files, or a folder in it.
 """
 
 import hashlib
-import os
 import re
 from pathlib import Path, PureWindowsPath
 
@@ -14,8 +14,14 @@ from pydantic import Field
 from stages.utils.errors import InputError
 from stages.utils.yaml_io import Record, read_yaml
 
+OWN = "own"
+"""The folder under data/ for the user's own files."""
+
 RECORD_FILE = "dataset.yaml"
 CHECKSUMS_FILE = "SHA256SUMS"
+
+EXPERIMENTS_FOLDER = "/.dvc/tmp/exps/"
+"""Part of the path of the copies of the repository in which DVC runs experiments, with `--temp` and `--queue`."""
 
 READ_BYTES = 2**20
 """Bytes of a file held in memory at a time while it is hashed."""
@@ -40,31 +46,41 @@ def find_dataset(data: Path, name: str) -> Path:
 
     Args:
         data: the folder data/.
-        name: the key `dataset` of params.yaml, a path relative to `data`.
+        name: the key `dataset` of params.yaml: a name in the catalog, `own`, or the path of a folder in it, `own/jazz`.
 
     Returns:
-        The folder, under or outside `data`.
+        The folder, which exists.
 
     Raises:
-        InputError: there is no such folder, or the path is absolute.
+        InputError: it is none of these.
     """
+    known = sorted(record.parent.name for record in data.glob(f"*/{RECORD_FILE}"))
+    is_own = not escapes_folder(name) and name.split("/")[0] == OWN
+    if name not in known and not is_own:
+        raise InputError(
+            f"dataset = {name!r}: must be {', '.join(known)}, {OWN} for your own files in {data / OWN}, or {OWN}/FOLDER"
+            f" for a folder there; `dvc add --out {data / OWN}/FOLDER PATH` takes one from elsewhere"
+        )
     folder = data / name
-    if Path(name).is_absolute():
-        raise InputError(f"dataset = {name!r}: write the path relative to {data}/: {os.path.relpath(name, data)}")
     if not folder.is_dir():
-        problem = "is a file" if folder.exists() else "does not exist"
-        raise InputError(f"dataset = {name!r}: {folder} {problem}; {dataset_choices(data)}")
+        raise InputError(f"dataset = {name!r}: there is no folder {folder}{missing_files_advice(folder)}")
     return folder
 
 
-def dataset_choices(data: Path) -> str:
-    """Return the possible values of the key `dataset` as a phrase for error messages.
+def missing_files_advice(folder: Path) -> str:
+    """Return what to do where the user's own files are expected, but missing, as the end of an error message.
 
     Args:
-        data: the folder data/.
+        folder: where they are expected.
     """
-    known = sorted(record.parent.name for record in data.glob(f"*/{RECORD_FILE}"))
-    return f"use {', '.join(known)} or the path, relative to {data}/, of a folder with MIDI files"
+    if EXPERIMENTS_FOLDER in Path.cwd().as_posix():
+        return (
+            " in the copy of the repository in which DVC runs experiments, as it copies only what git or DVC keeps:"
+            f" `dvc add {folder}` or `git add {folder}`, then run the experiment again"
+        )
+    if folder.with_name(f"{folder.name}.dvc").is_file():
+        return f"; `dvc pull {folder}` brings what was pushed"
+    return f"; put .mid files into {folder}"
 
 
 def read_record(folder: Path) -> CatalogRecord | None:

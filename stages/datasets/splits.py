@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from stages.datasets.catalog import escapes_folder, sha256
+from stages.datasets.catalog import escapes_folder, missing_files_advice, sha256
 from stages.utils.errors import InputError
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
@@ -43,6 +43,18 @@ def list_midi_files(folder: Path) -> list[Path]:
         InputError: a folder is a symbolic link, or names are not UTF-8.
     """
     return _list_files(folder, MIDI_SUFFIXES)
+
+
+def list_own_files(folder: Path) -> list[Path]:
+    """Return the MIDI files of a folder of the user's, see `list_midi_files`.
+
+    Raises:
+        InputError: as there, or there are none.
+    """
+    files = list_midi_files(folder)
+    if not files:
+        raise InputError(f"dataset: there are no MIDI files in {folder}{missing_files_advice(folder)}")
+    return files
 
 
 def list_pieces(raw: Path, validation_fraction: float, test_fraction: float) -> list[Piece]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 
@@ -251,8 +252,8 @@ def test_without_a_model_the_error_says_how_to_get_one(call, tmp_path):
     assert "none.keras: no trained model there; `dvc repro train` makes one" in exit_info.value.code
 
 
-def run_program(folder, *arguments, **environment):
-    command = [sys.executable, str(ROOT / "compose.py"), *arguments]
+def run_program(folder, *arguments, repository=ROOT, **environment):
+    command = [sys.executable, str(repository / "compose.py"), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | environment)
 
 
@@ -270,6 +271,24 @@ def test_as_a_program(model, tmp_path):
     assert (done.returncode, done.stdout) == (0, "improvisation.mid\n")
     assert done.stderr.split()[0] == "sampling:"  # none of TensorFlow's lines
     assert (tmp_path / "improvisation.mid").exists()
+
+
+@pytest.mark.slow
+def test_in_another_folder_the_repositorys_model_plays(model, tmp_path):
+    repository, folder = tmp_path / "repository", tmp_path / "music"
+    folder.mkdir()
+    (repository / "models").mkdir(parents=True)
+    for name in ("compose.py", "params.yaml"):
+        shutil.copy(ROOT / name, repository)
+    (repository / "stages").symlink_to(ROOT / "stages")
+    missing = run_program(folder, "improvise", "--seconds", "1", repository=repository)
+    expected = f"no trained model there; `dvc pull models/bilstm.keras` in {repository} fetches one\n"
+    assert missing.returncode == 1
+    assert missing.stderr.endswith(f"error: {repository}/models/bilstm.keras: {expected}")
+    shutil.copy(model, repository / "models/bilstm.keras")
+    done = run_program(folder, "improvise", "--seconds", "1", repository=repository)
+    assert (done.returncode, done.stdout) == (0, "improvisation.mid\n"), done.stderr
+    assert (folder / "improvisation.mid").exists()
 
 
 def test_imports_its_own_modules_whatever_the_python_path(tmp_path):

@@ -17,7 +17,7 @@ from tests.helpers.source_analysis import ROOT
 
 # The smallest run in which every stage has something to do.
 SMALL = {
-    "dataset": "small",
+    "dataset": "own/small",
     "excerpt": {"max_excerpts": 4, "excerpt_notes": 200},
     "train": {
         "lstm_units": 16,
@@ -43,7 +43,19 @@ SMALL = {
     "render": {"sample_rate": 22050},
     "plot": {"dpi": 50},
 }
-STAGES = ["check", "download", "extract", "excerpt", "train", "evaluate", "generate", "compare", "render", "plot"]
+STAGES = [
+    "check",
+    "download",
+    "extract",
+    "excerpt",
+    "preflight",
+    "train",
+    "evaluate",
+    "generate",
+    "compare",
+    "render",
+    "plot",
+]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -90,7 +102,7 @@ def commit(repository: Path) -> None:
 
 def small_dataset(target: Path, train: int = 8) -> None:
     """A data set of a few études: `train` to train on, two each to validate and to test."""
-    target.mkdir(exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(ROOT / "data/etudes/etudes.zip") as whole:
         table = whole.read("etudes-v1/etudes-v1.csv").decode("utf-8")
         rows = list(csv.DictReader(io.StringIO(table)))
@@ -129,7 +141,7 @@ def change(repository: Path, **changes) -> None:
 def small_clone(target: Path, **changes) -> Path:
     """A clone with the cut-down data set and SMALL settings, `changes` on top of them, committed."""
     repository = clone(target)
-    small_dataset(repository / "data/small")
+    small_dataset(repository / "data/own/small")
     change(repository, **SMALL)
     change(repository, **changes)
     commit(repository)

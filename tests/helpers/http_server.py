@@ -1,11 +1,19 @@
-"""A web server on 127.0.0.1 with scripted answers: complete files, broken connections, errors, endless bodies."""
+"""Web servers on 127.0.0.1: one that serves a folder, and one with scripted answers.
+
+Scripted answers are complete files, broken connections, errors and endless bodies.
+"""
 
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TypeVar
+
+AnyServer = TypeVar("AnyServer", bound=ThreadingHTTPServer)
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 """Answers one GET request."""
@@ -32,6 +40,11 @@ class Server(ThreadingHTTPServer):
         """Ignore clients that close the connection."""
 
 
+class _FileHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_) -> None:
+        pass
+
+
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
@@ -46,7 +59,20 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(*answers: Answer) -> Iterator[Server]:
     """Run a server with these answers for the length of a with block."""
-    server = Server(*answers)
+    with running(Server(*answers)) as server:
+        yield server
+
+
+@contextmanager
+def serving_folder(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder, as a static host does, for the length of a with block; yield its address."""
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), partial(_FileHandler, directory=folder))) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
+
+
+@contextmanager
+def running(server: AnyServer) -> Iterator[AnyServer]:
+    """Run a server for the length of a with block."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -19,7 +19,6 @@ PLUMBING = {
     "stages/utils/watchdog.py": "ends a process whose parent is gone",
     "stages/utils/yaml_io.py": "refuses YAML files, and never changes their values",
     "stages/params/common.py": "types of settings: they refuse values, and never change them",
-    "stages/params/dataset.py": "as stages/params/common.py",
 }
 """Modules that cannot change a byte of an output, and why. Stages do not depend on them."""
 

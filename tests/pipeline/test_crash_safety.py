@@ -123,7 +123,7 @@ def test_a_second_run_in_the_same_clone_is_refused(rebuilt):
         text=True,
     )
     for line in first.stdout:
-        if "python stages evaluate" in line:
+        if "stages/run.sh evaluate" in line:
             break
     second = run("dvc", "repro", "--force", "--single-item", "evaluate", cwd=repository)
     os.killpg(first.pid, signal.SIGKILL)

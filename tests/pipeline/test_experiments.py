@@ -116,6 +116,22 @@ def test_a_clean_clone_needs_nothing_more_for_a_sweep(tmp_path):
     assert all(data["metrics"]["reports/corpus.json"]["data"]["pieces"] == 12 for data in found)
 
 
+def test_own_music_that_git_and_dvc_do_not_know_is_refused_in_one_line_and_runs_once_they_do(tmp_path):
+    clone = small_clone(tmp_path)
+    assert run("git", "rm", "-rq", "--cached", "data/own/small", cwd=clone).returncode == 0
+    assert run("git", "commit", "-qm", "own music is untracked", cwd=clone).returncode == 0
+    aside = ["exp", "run", "--temp", "extract"]
+    refused = run("dvc", *aside, cwd=clone)
+    assert refused.returncode != 0 and not experiments(clone)
+    (line,) = {line for line in refused.stderr.splitlines() if line.startswith("error: ")}
+    assert "`dvc add data/own/small` or `git add data/own/small`, then run the experiment again" in line
+    for add in (["git", "add"], ["dvc", "add"]):
+        assert run(*add, "data/own/small", cwd=clone).returncode == 0
+        dvc(*aside, "--name", f"known-to-{add[0]}", cwd=clone)
+        assert experiments(clone)[f"known-to-{add[0]}"]["metrics"]["reports/corpus.json"]["data"]["pieces"] == 12
+        assert run("git", "reset", "-q", cwd=clone).returncode == 0
+
+
 def test_the_tables_of_metrics_and_experiments_fit_120_columns(repository):
     """A run's metrics are the figures by which people choose; what `dvc exp show` adds is what changed."""
     dvc("exp", "run", "--name", "bolder", "--set-param", "generate.temperature=1.2", "compare", cwd=repository)

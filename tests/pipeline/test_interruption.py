@@ -103,7 +103,7 @@ def test_a_checkpoint_of_other_settings_data_or_code_is_not_resumed(tmp_path, ch
     if changed == "setting":
         change(repository, train={"learning_rate": 0.002})
     elif changed == "data":
-        small_dataset(repository / "data/small", train=7)
+        small_dataset(repository / "data/own/small", train=7)
     else:
         path = repository / "stages/training/trainer.py"
         path.write_text(path.read_text(encoding="utf-8") + "\n# another version\n", encoding="utf-8")

@@ -124,7 +124,12 @@ def test_dvc_commands_that_the_readme_names_work(rebuilt, command):
         ("  lstm_units: 16", "  lstm_units: many", "train.lstm_units = 'many': must be a valid integer"),
         ("  sample_rate: 22050\n", "", "render.sample_rate: missing key"),
         ("  seed: 1\n", "  seed: 1\n  sead: 1\n", "sead: unknown key"),
-        ("dataset: small", "dataset: nowhere", "nowhere"),
+        ("dataset: own/small", "dataset: nowhere", "dataset = 'nowhere': must be etudes, maestro, own for your own"),
+        ("dataset: own/small", "dataset: ''", "dataset = '': must be etudes, maestro, own for your own files"),
+        ("dataset: own/small", "dataset: .", "dataset = '.': must be etudes"),
+        ("dataset: own/small", "dataset: raw", "dataset = 'raw': must be etudes"),
+        ("dataset: own/small", "dataset: /srv/midi", "dataset = '/srv/midi': must be etudes"),
+        ("dataset: own/small", "dataset: own/jazz", "dataset = 'own/jazz': there is no folder data/own/jazz; put .mid"),
     ],
 )
 def test_a_slip_in_params_is_one_line(rebuilt, old, new, says):
@@ -134,8 +139,7 @@ def test_a_slip_in_params_is_one_line(rebuilt, old, new, says):
     assert old in before
     path.write_text(before.replace(old, new), encoding="utf-8")
     try:
-        stage = "download" if old.startswith("dataset") else "check"
-        result = run(sys.executable, "stages", stage, cwd=repository)
+        result = run(sys.executable, "stages", "check", cwd=repository)
         through_dvc = run("dvc", "repro", cwd=repository)
     finally:
         path.write_text(before, encoding="utf-8")
@@ -151,7 +155,7 @@ def test_a_slip_in_params_is_one_line(rebuilt, old, new, says):
 
 def test_own_files_are_a_data_set_and_changes_are_noticed(tmp_path):
     repository = clone(tmp_path)
-    own = repository / "data/mine"
+    own = repository / "data/own"
     with zipfile.ZipFile(ROOT / "data/etudes/etudes.zip") as whole:
         pieces = [whole.read(name) for name in whole.namelist() if name.endswith(".midi")]
         for at, piece in enumerate(pieces[:12]):
@@ -162,7 +166,7 @@ def test_own_files_are_a_data_set_and_changes_are_noticed(tmp_path):
     (own / "notes.txt").write_text("not music")
     change(
         repository,
-        dataset="mine",
+        dataset="own",
         extract={"validation_fraction": 0.2, "test_fraction": 0.2, "max_unreadable_fraction": 0.1},
     )
     commit(repository)

@@ -8,8 +8,6 @@ on the disk. MinIO, SeaweedFS and Garage are in none of them, Ceph's gateway nee
 import hashlib
 import os
 import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ import pytest
 import yaml
 
 from tests.helpers.dvc_clone import committed_copy, environment, fresh_clone, run
+from tests.helpers.servers import following, free_port
 
 SSHD = shutil.which("sshd", path=f"{environment()['PATH']}{os.pathsep}/usr/sbin")
 RCLONE = shutil.which("rclone", path=environment()["PATH"])
@@ -81,9 +80,7 @@ def an_ssh_server(place: Path) -> Iterator[Server]:
     for key in ("host", "user"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / key)]
         assert run(*command, cwd=place).returncode == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (place / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {place}/host\nAuthorizedKeysFile {place}/user.pub\n"
         "PidFile none\nStrictModes no\nPasswordAuthentication no\nSubsystem sftp internal-sftp\n",
@@ -127,19 +124,6 @@ def an_s3_server(place: Path) -> Iterator[Server]:
                 "region": "us-east-1",
             },
         )
-
-
-@contextmanager
-def following(command: list[str], sign: str) -> Iterator[str]:
-    """A server under way, and the line in which it says that it is."""
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        line = next((line for line in server.stderr if sign in line), None)
-        assert line, f"{command[0]} did not start"
-        yield line
-    finally:
-        server.terminate()
-        server.communicate()
 
 
 @pytest.fixture(scope="module", params=[a_folder, an_ssh_server, an_s3_server], ids=lambda start: start.__name__)

@@ -83,7 +83,7 @@ def test_other_sampling_needs_no_data_set(shared, tmp_path):
     change(clone, generate={"temperature": 0.8})
     result = run("dvc", "repro", "--pull", "--allow-missing", cwd=clone)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert ran(result.stdout) == ["check", "generate", "compare", "render", "plot"]
+    assert ran(result.stdout) == ["check", "preflight", "generate", "compare", "render", "plot"]
     assert not (clone / "data/raw").exists() and not (clone / "data/notes").exists()
     changed = run("dvc", "metrics", "diff", "--json", cwd=clone).stdout
     assert set(json.loads(changed)) == {"reports/overlap.json"}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from tests.helpers.source_analysis import PLUMBING, ROOT, closure, code_dependencies, imported_files, sections_read
 
@@ -35,17 +36,35 @@ def modules(room: str) -> list[str]:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_every_room_and_section_that_a_stage_reaches_is_declared_and_no_other(name):
-    assert STAGES[name]["cmd"] == f"python stages {name}"
+    assert STAGES[name]["cmd"] == f"sh stages/run.sh {name}"
     declared = {dep for dep in STAGES[name]["deps"] if dep.startswith("stages/")}
     if name == "check":  # which reads the whole file, and so all of its sections
-        assert declared == {"stages/check.py", "stages/params"}
+        assert declared == {"stages/check.py", "stages/datasets", "stages/params"}
         assert "params.yaml" in STAGES[name]["deps"] and "params" not in STAGES[name]
-        assert code_dependencies(name) - {"stages/check.py"} == {
+        assert code_dependencies(name) - {"stages/check.py", "stages/datasets"} == {
             module for module in modules("params") if module not in PLUMBING and not module.endswith("__init__.py")
         }
     else:
         assert declared == code_dependencies(name)
         assert set(STAGES[name].get("params", [])) == sections_read(name)
+
+
+def test_freezing_and_unfreezing_a_stage_leaves_nothing_to_commit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = (ROOT / "dvc.yaml").read_bytes()
+    with Repo.init(no_scm=True) as repository:
+        (tmp_path / "dvc.yaml").write_bytes(before)
+        for name in STAGES:
+            repository.freeze(name)
+            assert (tmp_path / "dvc.yaml").read_bytes().count(b"    frozen: true\n") == 1
+            repository.unfreeze(name)
+            assert (tmp_path / "dvc.yaml").read_bytes() == before
+
+
+def test_stages_that_refuse_mistakes_stand_before_what_a_mistake_would_cost():
+    """DVC runs stages that do not depend on one another in the order of the file."""
+    names = list(STAGES)
+    assert names[0] == "check" and names.index("preflight") < names.index("train")
 
 
 def test_plumbing_is_one_room_and_the_shared_types_of_settings():

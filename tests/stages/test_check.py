@@ -61,7 +61,11 @@ def test_settings_of_samples_that_are_not_generated_may_contradict():
 def test_it_reads_the_file_of_the_working_directory_and_knows_every_section(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("dataset: maestro", "dataset: own"), encoding="utf-8")
+    (tmp_path / "data/own").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"^dataset: there are no MIDI files in data/own; put .mid files into"):
+        check.main()
+    (tmp_path / "data/own/a.mid").write_bytes(b"")
     check.main()
     (tmp_path / "params.yaml").write_text(text + "trian:\n  seed: 1\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"^params\.yaml: trian: unknown key; known here: dataset, extract, excerpt"):

@@ -99,6 +99,12 @@ def test_music_that_does_not_exist_is_left_out():
     assert metrics == {"val_nll": table["validation", "total"], "test_nll": None, "infill_nll": None}
 
 
+def test_names_of_files_are_no_titles():
+    write_music({"train": [("", "0")], "validation": [("", "1")], "test": [("", "2"), ("", "3")]})
+    _, table = run_evaluate([])
+    assert table.index.unique("music").tolist() == ["validation", "test", "unigram"]
+
+
 def test_gaps_longer_than_the_network_was_trained_for_are_refused():
     message = r"evaluate.infill_gaps = \[1, 4, 16\]: .* at most 8 notes \(train.max_gap_notes\)"
     with pytest.raises(InputError, match=message):

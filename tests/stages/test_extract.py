@@ -183,12 +183,13 @@ def test_unreadable_files_are_listed_with_the_reason_and_pieces_are_numbered_wit
     assert tables()["train"]["piece"].unique().tolist() == [0, 1, 2]
 
 
-def test_too_many_unreadable_files_are_an_error_and_nothing_is_written():
+def test_too_many_unreadable_files_are_an_error_and_only_their_list_is_written():
     put(a=song(1), b=b"", c=b"", d=b"", e=b"")
     with pytest.raises(InputError, match=r"4 of 5.*max_unreadable_fraction = 0\.75: b\.mid: .*; \.\.\.") as caught:
         run(0, 0, max_unreadable_fraction=0.75)
-    assert "\n" not in str(caught.value)
-    assert not Path("reports").exists()
+    assert "\n" not in str(caught.value) and str(caught.value).endswith("reports/unreadable.csv lists all of them")
+    assert [path.name for path in Path("reports").iterdir()] == ["unreadable.csv"]
+    assert list(unreadable()) == ["b.mid", "c.mid", "d.mid", "e.mid"]
     assert not list(Path("data/notes").iterdir())
     run(0, 0, max_unreadable_fraction=0.8)
 

@@ -9,13 +9,11 @@ from stages.check import Params
 from stages.midi.midi_io import read_midi
 from stages.model import serialization
 from stages.model.bilstm import BiLSTM
-from stages.representation.grid_encoding import STEP, decode
-from stages.representation.note_table import PIECE_SCHEMA, write_notes, write_pieces
+from stages.representation.grid_encoding import STEP
 from stages.samples.sample_set import Region, read_samples
 from stages.utils import paths
-from stages.utils.errors import InputError
 from stages.utils.yaml_io import read_yaml
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.excerpts import distinct_fields, write_excerpts
 from tests.helpers.source_analysis import ROOT
 
 PARAMS = read_yaml(ROOT / "params.yaml", Params).generate
@@ -27,52 +25,6 @@ def workspace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paths.MODEL.parent.mkdir()
     serialization.save_model(BiLSTM(units=8, trunk=8, head=8, longest_gap=8), paths.MODEL)
-
-
-def distinct_fields(seed, notes):
-    """Return notes on the grid, no two of one pitch at one onset."""
-    fields = random_fields(seed, notes)
-    fields[1:, STEP] += 1
-    return fields
-
-
-def write_excerpts(*excerpts):
-    """Write excerpts of test music to data/excerpts."""
-    tables = [decode(fields).assign(piece=np.int32(piece)) for piece, fields in enumerate(excerpts)]
-    notes = pd.concat(tables, ignore_index=True) if tables else decode(np.zeros((0, 4), np.int32)).assign(piece=0)
-    write_notes(paths.EXCERPTS / "test.parquet", notes)
-    rows = [
-        [piece, "test", f"Composer {piece}", f"Title {piece}", 0, f"{piece}.mid", len(fields), 9.0]
-        for piece, fields in enumerate(excerpts)
-    ]
-    write_pieces(paths.EXCERPTS / "pieces.parquet", pd.DataFrame(rows, columns=PIECE_SCHEMA.names))
-
-
-@pytest.mark.parametrize(
-    "lengths, message",
-    [
-        ([], "there is no test music to take prompts and gaps from; add files or raise extract.test_fraction"),
-        ([50], "no excerpt of test music has more than 100 notes, as prompts and gaps need; lower generate.prompt_not"),
-    ],
-)
-def test_without_music_for_prompts_the_error_says_what_to_do(workspace, lengths, message):
-    write_excerpts(*(random_fields(1, length) for length in lengths))
-    with pytest.raises(InputError, match=message):
-        generate.main(PARAMS)
-    assert not paths.SAMPLES.exists()
-
-
-def test_excerpts_are_the_middles_of_pieces_evenly_spaced(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    pieces = [distinct_fields(seed, 40 + seed) for seed in range(6)]
-    write_excerpts(*pieces, random_fields(9, 12))  # the last one is too short
-    assert generate.take_excerpts(0, 12) == []
-    excerpts = generate.take_excerpts(3, 12)
-    assert [excerpt.title for excerpt in excerpts] == ["Title 1", "Title 3", "Title 5"]
-    assert [excerpt.composer for excerpt in excerpts] == ["Composer 1", "Composer 3", "Composer 5"]
-    for excerpt, number in zip(excerpts, (1, 3, 5), strict=True):
-        first = (40 + number) // 2 - 6
-        assert (excerpt.fields == pieces[number][first : first + 12]).all()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import matplotlib
 import pytest
 
 from stages import plot
-from stages.params.dataset import DatasetName
 from stages.params.plot import PlotParams
 from stages.report.formatting import format_setting
 from stages.utils import paths
@@ -25,10 +24,10 @@ def params(tmp_path, monkeypatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     Path("data/maestro").mkdir(parents=True)
     shutil.copy(ROOT / "data/maestro/dataset.yaml", "data/maestro")
-    Path("data/My <music>").mkdir()
+    Path("data/own/My <music>").mkdir(parents=True)
     plot.NOTEBOOK.parent.mkdir(parents=True)
     plot.NOTEBOOK.write_text(json.dumps({"played": sample_reports.notebook()}), encoding="utf-8")
-    sections = {"dataset": DatasetName, "train": dict[str, Any], "generate": dict[str, Any]}
+    sections = {"dataset": str, "train": dict[str, Any], "generate": dict[str, Any]}
     return read_sections(ROOT / "params.yaml", **sections) | {"dataset": "maestro", "plot": PlotParams(dpi=50)}
 
 
@@ -97,7 +96,7 @@ def test_characters_that_no_font_has_are_named_in_one_line(params, capsys):
 
 def test_a_folder_of_midi_files_is_called_by_its_name(params):
     sample_reports.write(paths.REPORTS)
-    plot.main(**params | {"dataset": "My <music>"})
+    plot.main(**params | {"dataset": "own/My <music>"})
     html = paths.PAGE.read_text(encoding="utf-8")
     assert "My &lt;music&gt;" in html and "My <music>" not in html and "Music Transformer" not in html
     assert "The notebook" not in html

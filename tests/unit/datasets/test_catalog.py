@@ -120,12 +120,36 @@ def test_checksums_are_required(tmp_path):
 
 
 def test_finds_a_data_set_by_name_and_by_path(tmp_path):
-    write(tmp_path, {"data/known/dataset.yaml": b"", "data/other/dataset.yaml": b"", "elsewhere/midi/a.mid": b""})
+    names = [
+        "data/known/dataset.yaml",
+        "data/other/dataset.yaml",
+        "data/own/jazz/a.mid",
+        "data/raw/a.mid",
+        "else/a.mid",
+    ]
+    write(tmp_path, dict.fromkeys(names, b""))
     data = tmp_path / "data"
-    assert catalog.find_dataset(data, "known") == data / "known"
-    assert catalog.find_dataset(data, "../elsewhere/midi").samefile(tmp_path / "elsewhere/midi")
-    for name in ["unknown", "known/dataset.yaml"]:
-        with pytest.raises(InputError, match=rf"'{name}': .* use known, other or the path"):
+    for name in ("known", "own", "own/jazz"):
+        assert catalog.find_dataset(data, name) == data / name
+    outside = ["../else", str(tmp_path / "else"), "own/../raw"]
+    for name in ["unknown", "known/dataset.yaml", "known/", "", ".", "..", "raw", "own/..", "own\\..\\raw", *outside]:
+        with pytest.raises(InputError) as caught:
             catalog.find_dataset(data, name)
-    with pytest.raises(InputError, match=r"relative to .*/data/: \.\./elsewhere/midi$"):
-        catalog.find_dataset(data, str(tmp_path / "elsewhere/midi"))
+        choices = f"must be known, other, own for your own files in {data}/own, or own/FOLDER for a folder there"
+        assert str(caught.value).startswith(f"dataset = {name!r}: {choices}; `dvc add --out {data}/own/FOLDER PATH`")
+    for name in ["own/blues", "own/jazz/a.mid"]:
+        with pytest.raises(
+            InputError, match=rf"^dataset = '{name}': there is no folder .*/data/{name}; put .mid files"
+        ):
+            catalog.find_dataset(data, name)
+    write(tmp_path, {"data/own/blues.dvc": b""})
+    with pytest.raises(InputError, match=r"there is no folder .*/data/own/blues; `dvc pull .*/data/own/blues` brings"):
+        catalog.find_dataset(data, "own/blues")
+
+
+def test_in_a_copy_for_experiments_missing_files_are_to_be_kept_by_git_or_dvc(tmp_path, monkeypatch):
+    copy = tmp_path / ".dvc/tmp/exps/tmp123"
+    (copy / "data/own").mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    with pytest.raises(InputError, match=r"`dvc add data/own/jazz` or `git add data/own/jazz`, then run the exper"):
+        catalog.find_dataset(Path("data"), "own/jazz")

@@ -93,3 +93,19 @@ def test_a_defect_keeps_its_traceback(tmp_path):
     program = PROGRAM.format(root=str(ROOT), body="1 / 0")
     result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 1 and "Traceback" in result.stderr and "ZeroDivisionError" in result.stderr
+
+
+def test_an_interpreter_without_the_packages_says_so_in_one_line():
+    result = subprocess.run([sys.executable, "-S", "stages", "check"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: {sys.executable} lacks ") and "activate the environment" in line
+
+
+def test_without_an_interpreter_on_the_path_one_line_says_to_activate(tmp_path):
+    result = subprocess.run(
+        ["/bin/sh", "stages/run.sh", "check"], cwd=ROOT, capture_output=True, text=True, env={"PATH": str(tmp_path)}
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: there is no python: activate the environment first")
