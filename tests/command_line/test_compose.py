@@ -158,7 +158,7 @@ def test_audio_writes_an_mp3_file(call, tmp_path):
     [
         (["continue", "none.mid"], "none.mid: No such file or directory"),
         (["continue", "text.mid"], "text.mid: not a MIDI file"),
-        (["continue", "odd.mid"], "odd.mid: not readable as MIDI: Could not decode key with 8 sharps"),
+        (["continue", "full.mid"], "full.mid: has notes on all channels, and new notes need a channel of their own"),
         (["continue", "mine.mid"], "mine-continued.mid: exists already; --force overwrites it"),
         (["improvise", "--out", "nowhere/a.mid"], "nowhere: no such folder"),
         (["improvise", "--out", ".", "--force"], ".: is a folder; --out names a file in it"),
@@ -171,9 +171,8 @@ def test_a_mistake_is_one_line_and_nothing_is_written(call, tmp_path, arguments,
     (tmp_path / "mine.mid").write_bytes(scale())
     (tmp_path / "mine-continued.mid").write_bytes(b"to be kept")
     (tmp_path / "text.mid").write_text("not MIDI", encoding="utf-8")
-    (tmp_path / "odd.mid").write_bytes(
-        midi_bytes.file([(0, b"\xff\x59\x02\x08\x00"), (0, midi_bytes.note_on(60)), (90, midi_bytes.note_off(60))])
-    )
+    notes_on_all_channels = [note_events((0, 90, 60), channel=channel) for channel in range(16)]
+    (tmp_path / "full.mid").write_bytes(midi_bytes.file(*notes_on_all_channels))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(SystemExit) as exit_info:
         call(*arguments)

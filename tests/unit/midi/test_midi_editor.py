@@ -134,13 +134,11 @@ def test_remove_keeps_notes_of_other_pitches(notes, start, seconds):
     before = midi_io.read_midi(data)
     editor = MidiEditor(data)
     editor.remove(start, start + seconds)
-    buffer = io.BytesIO()
-    editor.file.save(file=buffer)
     inside = (before["start"] >= start) & (before["start"] < start + seconds)
     changed = set(before.loc[inside, "pitch"])
     if set(before["pitch"]) == changed:
         return
-    after = midi_io.read_midi(buffer.getvalue())
+    after = midi_io.read_midi(editor.encode())
     pd.testing.assert_frame_equal(
         after.loc[~after["pitch"].isin(changed), COLUMNS].reset_index(drop=True),
         before.loc[~before["pitch"].isin(changed), COLUMNS].reset_index(drop=True),
