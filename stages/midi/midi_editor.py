@@ -22,8 +22,10 @@ from stages.midi.midi_events import (
     SYSEX,
     Events,
     encode_events,
+    split_events,
 )
 from stages.midi.midi_file import Track, parse_midi
+from stages.midi.midi_io import read_columns
 from stages.midi.midi_notes import DRUM_CHANNEL, SUSTAIN_PEDAL, Notes, pair_notes
 from stages.midi.overlaps import trim_overlaps
 from stages.midi.tempo_map import MidiError
@@ -63,6 +65,7 @@ class MidiEditor:
         """
         self.file = parse_midi(data)
         self._events = _lay_end_to_end(self.file.tracks)
+        self._messages = [message for track in self.file.tracks for _, _, message in _list_events(data, track)]
         self._notes = pair_notes([track.events for track in self.file.tracks])
         self._keep = np.ones(len(self._events.tick), np.bool_)
         self._factor = self._resolution_factor()
@@ -176,19 +179,21 @@ class MidiEditor:
 
     def _kept_messages(self, first: int, last: int) -> list[tuple[int, int, bytes]]:
         """Return the events to keep among those numbered from first to last - 1, as `encode_events` takes them."""
-        numbers = first + np.flatnonzero(self._keep[first:last])
-        kept = Events(*(column[numbers] for column in vars(self._events).values()))
-        return _messages(self.file.data, kept, self._factor)
+        ticks, statuses = self._events.tick * self._factor, self._events.status
+        return [
+            (int(ticks[number]), int(statuses[number]), self._messages[number])
+            for number in (first + np.flatnonzero(self._keep[first:last])).tolist()
+        ]
 
     def _check(self, content: bytes) -> None:
         """Raise MidiError unless all events are where they should be, and all notes as a synthesizer plays them."""
+        read_columns(content)  # raises MidiError where compose.py or another stage would
         after = parse_midi(content)
-        after.tempo_map()
         first = 0
         for track, edited in zip(self.file.tracks, after.tracks, strict=False):
             last = first + len(track.events.tick)
             expected = _with_status(self._kept_messages(first, last))
-            found = _with_status(_messages(content, edited.events))
+            found = _with_status(_list_events(content, edited))
             if found[: len(expected)] != expected or any(message != END for _, message in found[len(expected) :]):
                 raise MidiError("cannot be edited: its other events would change")
             first = last
@@ -202,8 +207,14 @@ class MidiEditor:
 
 
 def _lay_end_to_end(tracks: list[Track]) -> Events:
-    columns = [vars(track.events).values() for track in tracks]
-    return Events(*(np.concatenate(values) for values in zip(*columns, strict=True)))
+    events = [track.events for track in tracks]
+    return Events(
+        tick=np.concatenate([one.tick for one in events]),
+        status=np.concatenate([one.status for one in events]),
+        data1=np.concatenate([one.data1 for one in events]),
+        data2=np.concatenate([one.data2 for one in events]),
+        meta={},
+    )
 
 
 def _is_note_on(events: Events) -> np.ndarray:
@@ -211,11 +222,10 @@ def _is_note_on(events: Events) -> np.ndarray:
     return is_note_on & (events.status & 0x0F != DRUM_CHANNEL)
 
 
-def _messages(data: bytes, events: Events, factor: int = 1) -> list[tuple[int, int, bytes]]:
-    """Return the tick, multiplied by a factor, the status and the bytes of each event."""
-    ticks, statuses = (events.tick * factor).tolist(), events.status.tolist()
-    places = zip(events.begin.tolist(), events.end.tolist(), strict=True)
-    return [(tick, status, data[begin:end]) for tick, status, (begin, end) in zip(ticks, statuses, places, strict=True)]
+def _list_events(data: bytes, track: Track) -> list[tuple[int, int, bytes]]:
+    """Return the tick, the status and the bytes of each event of a track."""
+    messages = split_events(data, track.begin + 8, track.end)
+    return list(zip(track.events.tick.tolist(), track.events.status.tolist(), messages, strict=True))
 
 
 def _with_status(messages: list[tuple[int, int, bytes]]) -> list[tuple[int, bytes]]:

@@ -1,7 +1,7 @@
 """The events of one track of a Standard MIDI File: parsing them, and encoding them again.
 
-The bytes of an event stay where they are in the file, and `Events` says where. So whatever is no note, pedal message or
-tempo, such as meta events of any number and length or packets of system exclusive messages, is written again as it was.
+The bytes of an event can be written again as they were, whatever they are: meta events of any number and length,
+packets of system exclusive messages.
 
 Nearly all events of a performance are *plain*: channel messages of two data bytes. These are parsed with numpy, as many
 as there are in a row. Each has exactly three bytes below 128: the last byte of its delta time and two data bytes. So
@@ -11,6 +11,7 @@ All other events are parsed one by one.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +43,8 @@ So neither MAESTRO nor a file of alternating kinds of events takes long."""
 _IS_PLAIN = np.zeros(256, np.bool_)
 _IS_PLAIN[NOTE_OFF:PROGRAM_CHANGE] = _IS_PLAIN[PITCH_BEND:SYSEX] = True
 
+_HIGH_BYTES = bytes(range(128, 256))
+
 
 @dataclass(frozen=True)
 class Events:
@@ -52,20 +55,14 @@ class Events:
         status: uint8 `[events]`; of an event without a status byte, the running status.
         data1: uint8 `[events]`, at most 127: first data byte of a channel message, number of a meta event, else 0.
         data2: uint8 `[events]`, at most 127: second data byte of a channel message, else 0.
-        begin: where the event begins in the bytes of the file, after its delta time; int64 `[events]`.
-        end: where it ends; int64 `[events]`.
+        meta: for the row of each meta event, where its length and its data begin and end in the bytes of the file.
     """
 
     tick: np.ndarray
     status: np.ndarray
     data1: np.ndarray
     data2: np.ndarray
-    begin: np.ndarray
-    end: np.ndarray
-
-
-_Columns = tuple[np.ndarray, ...]
-"""The attributes of `Events` in order, but delta times in place of `tick`."""
+    meta: dict[int, tuple[int, int]]
 
 
 def parse_events(data: bytes, begin: int, end: int) -> Events:
@@ -82,24 +79,30 @@ def parse_events(data: bytes, begin: int, end: int) -> Events:
         MidiError: an event is cut off, has an undefined status or none, or a number of more than four bytes.
     """
     parts = [_to_columns([])]
-    position, running, window, patience = begin, 0, MAX_WINDOW, 1
+    meta: dict[int, tuple[int, int]] = {}
+    count, position, running, window, patience = 0, begin, 0, MAX_WINDOW, 1
     while position < end:
-        columns, running, has_ended = _parse_one_by_one(data, position, end, running, patience)
-        parts.append(columns)
-        position = int(columns[-1][-1])
-        if has_ended:
+        rows, position, running = _parse_one_by_one(data, position, end, running, patience)
+        meta |= {count + number: (row.begin + 2, row.end) for number, row in enumerate(rows) if row.status == META}
+        parts.append(_to_columns(rows))
+        if (rows[-1].status, rows[-1].data1) == (META, END_OF_TRACK):
             break
-        limit = min(end, position + window)
-        columns = _parse_plain(data, position, limit, running)
+        columns, consumed = _parse_plain(data, position, min(end, position + window), running)
         parts.append(columns)
-        count = len(columns[0])
-        if count:
-            consumed = int(columns[-1][-1]) - position
-            position, running = position + consumed, int(columns[1][-1])
-            window = min(MAX_WINDOW, 8 * window if consumed > window // 2 else max(MIN_WINDOW, 2 * consumed))
-        patience = 1 if count >= MAX_PATIENCE else min(2 * patience, MAX_PATIENCE)
-    delta, *others = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return Events(np.cumsum(delta), *others)
+        plain = len(columns[0])
+        count += len(rows) + plain
+        position += consumed
+        running = int(columns[1][-1]) if plain else running
+        window = min(MAX_WINDOW, 8 * window if consumed > window // 2 else max(MIN_WINDOW, 2 * consumed))
+        patience = 1 if plain >= MAX_PATIENCE else min(2 * patience, MAX_PATIENCE)
+    delta, status, data1, data2 = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Events(np.cumsum(delta), status, data1, data2, meta)
+
+
+def split_events(data: bytes, begin: int, end: int) -> list[bytes]:
+    """Return the bytes of each event that `parse_events` finds, without delta times; those are not kept there."""
+    rows, _, _ = _parse_one_by_one(data, begin, end, 0, end)
+    return [data[row.begin : row.end] for row in rows]
 
 
 def parse_number(data: bytes, begin: int, end: int) -> tuple[int, int]:
@@ -161,40 +164,64 @@ def _encode_delta(delta: int) -> bytes:
     return bytes(reversed(groups))
 
 
-def _parse_plain(data: bytes, begin: int, end: int, running: int) -> _Columns:
-    """Parse the plain events in a row that come first; there may be none."""
+class _Row(NamedTuple):
+    """One event: the attributes of `Events`, but a delta time; and where it stands, without its delta time."""
+
+    delta: int
+    status: int
+    data1: int
+    data2: int
+    begin: int
+    end: int
+
+
+_Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Delta times, statuses, first and second data bytes."""
+
+
+def _to_columns(rows: Sequence[_Row]) -> _Columns:
+    delta, status, data1, data2, _, _ = np.array(rows, np.int64).reshape(-1, 6).T
+    return delta, status.astype(np.uint8), data1.astype(np.uint8), data2.astype(np.uint8)
+
+
+def _parse_plain(data: bytes, begin: int, end: int, running: int) -> tuple[_Columns, int]:
+    """Parse the plain events in a row that come first, of which there may be none, and return how long they are."""
     window = np.frombuffer(data, np.uint8, end - begin, begin)
-    is_high = window > 127
-    low, high = np.flatnonzero(~is_high), np.flatnonzero(is_high)
-    values, lows_before = window[high], high - np.arange(len(high))
-    event, place = lows_before // 3, lows_before % 3
+    low = np.frombuffer(data[begin:end].translate(None, _HIGH_BYTES), np.uint8)
+    high = np.flatnonzero(window > 127)
+    value, lows_before = window[high], high - np.arange(len(high))
+    event = lows_before // 3
+    place = lows_before - 3 * event
     is_status = place == 1
-    is_valid = np.where(is_status, _IS_PLAIN[values], place == 0)
-    is_valid[1:] &= ~is_status[1:] | (np.diff(lows_before) > 0)  # one status an event
+    is_valid = (place == 0) | (is_status & _IS_PLAIN[value])
+    is_valid[1:] &= ~is_status[1:] | (lows_before[1:] > lows_before[:-1])  # one status an event
     is_valid[3:] &= lows_before[3:] > lows_before[:-3]  # at most four bytes a delta time
-    count = len(low) // 3 if is_valid.all() else int(min(len(low) // 3, event[np.argmin(is_valid)]))
-    status_event, status = np.append(0, event[is_status]), np.append(np.uint8(running), values[is_status])
-    if not _IS_PLAIN[running] and not (status_event[1:2] == 0).any():
+    count = len(low) // 3 if is_valid.all() else min(len(low) // 3, int(event[np.argmin(is_valid)]))
+    if not _IS_PLAIN[running] and not (is_status & (event == 0)).any():
         count = 0
 
-    low_of_event = low[: 3 * count].reshape(-1, 3)
-    delta, data1, data2 = window[low_of_event].T
-    delta = delta.astype(np.int64)
-    is_delta = (place == 0) & (event < count)
-    high, event, values = high[is_delta], event[is_delta], values[is_delta].astype(np.int64) & 127
-    np.add.at(delta, event, values << 7 * (low_of_event[event, 0] - high))
-    changes = np.searchsorted(status_event, count)
-    status = np.repeat(status[:changes], np.diff(status_event[:changes], append=count))
-    return delta, status, data1, data2, low_of_event[:, 0] + (begin + 1), low_of_event[:, 2] + (begin + 1)
+    used = int(np.searchsorted(event, count))
+    event, value, is_status = event[:used], value[:used], is_status[:used]
+    low = low[: 3 * count].reshape(-1, 3)
+    status_event, status = event[is_status], np.append(np.uint8(running), value[is_status])
+    status = np.repeat(status, np.diff(status_event, prepend=0, append=count))
+    delta_event, groups = event[~is_status], value[~is_status].astype(np.int64) & 127
+    # A byte of a delta time counts 128 times as much for each byte that follows it in the same delta time.
+    padded = np.append(delta_event, [-1, -1])
+    following = 1 + (padded[1:-1] == delta_event) + (padded[2:] == delta_event)
+    delta = low[:, 0].astype(np.int64)
+    np.add.at(delta, delta_event, groups << 7 * following)
+    return (delta, status, low[:, 1], low[:, 2]), 3 * count + used
 
 
-def _parse_one_by_one(data: bytes, position: int, end: int, running: int, patience: int) -> tuple[_Columns, int, bool]:
+def _parse_one_by_one(data: bytes, position: int, end: int, running: int, patience: int) -> tuple[list[_Row], int, int]:
     """Parse events up to and with the end of the track, or the last of `patience` plain ones in a row.
 
     Returns:
-        The events, the running status after them, and whether they end the track.
+        The events, at least one, the position after them and the running status.
     """
-    rows, plain_in_a_row, has_ended = [], 0, False
+    rows: list[_Row] = []
+    plain_in_a_row, has_ended = 0, False
     while position < end and plain_in_a_row < patience and not has_ended:
         delta, begin = parse_number(data, position, end)
         if begin == end:
@@ -208,13 +235,8 @@ def _parse_one_by_one(data: bytes, position: int, end: int, running: int, patien
             running = status
         plain_in_a_row = plain_in_a_row + 1 if _IS_PLAIN[status] else 0
         has_ended = status == META and data1 == END_OF_TRACK
-        rows.append((delta, status, data1, data2, begin, position))
-    return _to_columns(rows), running, has_ended
-
-
-def _to_columns(rows: Sequence[tuple[int, ...]]) -> _Columns:
-    delta, status, data1, data2, begin, end = np.array(rows, np.int64).reshape(-1, 6).T
-    return delta, *(values.astype(np.uint8) for values in (status, data1, data2)), begin, end
+        rows.append(_Row(delta, status, data1, data2, begin, position))
+    return rows, position, running
 
 
 def _parse_message(data: bytes, position: int, end: int, status: int) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.midi.midi_events import META, SET_TEMPO, Events, parse_events, parse_number
+from stages.midi.midi_events import SET_TEMPO, Events, parse_events, parse_number
 from stages.midi.tempo_map import MidiError, TempoMap
 
 TRACK = b"MTrk"
@@ -57,13 +57,12 @@ class MidiFile:
         """
         changes = []
         for events in (track.events for track in self.tracks):
-            meta = np.flatnonzero(events.status == META)
-            for event in meta[events.data1[meta] == SET_TEMPO]:
-                begin, end = int(events.begin[event]), int(events.end[event])
-                length, payload = parse_number(self.data, begin + 2, end)
-                if length >= 3:
-                    tempo = int.from_bytes(self.data[payload : payload + 3], "big")
-                    changes.append((int(events.tick[event]), tempo))
+            for row, (begin, end) in events.meta.items():
+                if events.data1[row] == SET_TEMPO:
+                    length, payload = parse_number(self.data, begin, end)
+                    if length >= 3:
+                        tempo = int.from_bytes(self.data[payload : payload + 3], "big")
+                        changes.append((int(events.tick[row]), tempo))
         changes.sort(key=lambda change: change[0])  # those of one tick stay in the order of tracks
         ticks, tempos = np.array(changes, np.int64).reshape(-1, 2).T
         return TempoMap(ticks * factor, tempos, self.ticks_per_quarter * factor)

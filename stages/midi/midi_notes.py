@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.midi.midi_events import CONTROL_CHANGE, NOTE_OFF, NOTE_ON, Events
+from stages.midi.midi_events import CONTROL_CHANGE, NOTE_OFF, NOTE_ON, SYSEX, Events
 
 DRUM_CHANNEL = 9
 """Channel 10 of General MIDI, counted from 0."""
@@ -26,6 +26,9 @@ MAX_TICK = (1 << CHANNEL_SHIFT) - 1
 """Channel and tick are compared as one int64. No file is so long that a tick needs more bits."""
 
 NEVER = np.iinfo(np.int64).max
+
+NONE = -1
+"""In place of a row where there is none."""
 
 
 @dataclass(frozen=True)
@@ -55,33 +58,21 @@ class Notes:
 
 @dataclass(frozen=True)
 class _Messages:
-    """The messages that matter here, of all tracks in order of time.
+    """The events of all tracks in order of time.
 
     Attributes:
         number: of the event, counted through all tracks laid end to end; int64 `[messages]`.
         tick: int64 `[messages]`.
-        kind: status without the channel, uint8 `[messages]`.
-        channel: uint8 `[messages]`.
-        data1: pitch or controller, uint8 `[messages]`.
-        data2: velocity or value, uint8 `[messages]`.
+        status: uint8 `[messages]`.
+        data1: pitch or controller number, uint8 `[messages]`.
+        data2: velocity or value of a controller, uint8 `[messages]`.
     """
 
     number: np.ndarray
     tick: np.ndarray
-    kind: np.ndarray
-    channel: np.ndarray
+    status: np.ndarray
     data1: np.ndarray
     data2: np.ndarray
-
-    @property
-    def is_note_on(self) -> np.ndarray:
-        """Whether each begins a note, bool `[messages]`. A note-on of velocity 0 is a note-off."""
-        return (self.kind == NOTE_ON) & (self.data2 > 0)
-
-    @property
-    def is_control(self) -> np.ndarray:
-        """Whether each is a control change, bool `[messages]`."""
-        return self.kind == CONTROL_CHANGE
 
 
 def pair_notes(tracks: list[Events]) -> Notes:
@@ -94,80 +85,99 @@ def pair_notes(tracks: list[Events]) -> Notes:
         tracks: the events of all tracks.
     """
     messages = _merge(tracks)
-    note_on, note_off = _pair(messages)
-    columns = {
-        "channel": messages.channel[note_on],
-        "pitch": messages.data1[note_on],
-        "velocity": messages.data2[note_on],
-        "onset": messages.tick[note_on],
-        "key_offset": messages.tick[note_off],
-    }
+    is_controller = (messages.status & 0xF0 == CONTROL_CHANGE) & (messages.status & 0x0F != DRUM_CHANNEL)
+    is_controller &= (messages.data1 == SUSTAIN_PEDAL) | (messages.data1 >= ALL_SOUND_OFF)
+    controllers = np.flatnonzero(is_controller)
+    note_on, note_off = _pair(messages, controllers)
+    channel = messages.status[note_on] & 0x0F
+    onset, key_offset = messages.tick[note_on], messages.tick[note_off]
     return Notes(
-        **columns,
-        sound_offset=_sound_offset(messages, columns["channel"], columns["onset"], columns["key_offset"]),
+        channel=channel,
+        pitch=messages.data1[note_on],
+        velocity=messages.data2[note_on],
+        onset=onset,
+        key_offset=key_offset,
+        sound_offset=_sound_offset(messages, controllers, channel, onset, key_offset),
         note_on=messages.number[note_on],
         note_off=messages.number[note_off],
     )
 
 
 def _merge(tracks: list[Events]) -> _Messages:
-    """Merge the notes and controllers of all tracks; those of one tick stay in the order of tracks."""
-    columns = zip(*((events.tick, events.status, events.data1, events.data2) for events in tracks), strict=True)
-    tick, status, data1, data2 = (np.concatenate(values) for values in columns)
-    kind, channel = status & 0xF0, status & 0x0F
-    is_controller = (kind == CONTROL_CHANGE) & ((data1 == SUSTAIN_PEDAL) | (data1 >= ALL_SOUND_OFF))
-    matters = ((kind == NOTE_ON) | (kind == NOTE_OFF) | is_controller) & (channel != DRUM_CHANNEL)
-    number = np.flatnonzero(matters)
-    if (np.diff(tick[number]) < 0).any():
-        number = number[np.argsort(tick[number], kind="stable")]
-    return _Messages(number, *(values[number] for values in (tick, kind, channel, data1, data2)))
+    """Merge the tracks that have channel messages; events of one tick stay in the order of tracks."""
+    parts, first = [], 0
+    for events in tracks:
+        number = np.arange(first, first + len(events.tick))
+        parts.append((number, events.tick, events.status, events.data1, events.data2))
+        first += len(number)
+    parts = [part for part in parts if (part[2] < SYSEX).any()] or parts[:1]
+    if len(parts) == 1:
+        return _Messages(*parts[0])
+    merged = [np.concatenate(values) for values in zip(*parts, strict=True)]
+    order = np.argsort(merged[1], kind="stable")
+    return _Messages(*(values[order] for values in merged))
 
 
-def _pair(messages: _Messages) -> tuple[np.ndarray, np.ndarray]:
+def _pair(messages: _Messages, controllers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of `messages` in which each note begins and ends, in order of onset."""
-    row, key = _note_messages(messages)
+    is_note = (messages.status & 0xE0 == NOTE_OFF) & (messages.status & 0x0F != DRUM_CHANNEL)  # on or off
+    row = np.flatnonzero(is_note)
+    key = _channel_and_pitch(messages, row)
+    number = messages.data1[controllers]
+    ends_all = (number >= ALL_SOUND_OFF) & (number != RESET_CONTROLLERS) & (number != LOCAL_CONTROL)
+    if ends_all.any():
+        row, key = _end_all_notes(messages, row, key, controllers[ends_all])
     order = np.argsort(key, kind="stable")
     row, key = row[order], key[order]
-    tick, is_on = messages.tick[row], messages.is_note_on[row]
-    count = len(row)
-    following_off = np.minimum.accumulate(np.where(is_on, count, np.arange(count))[::-1])[::-1]
-    on = np.flatnonzero(is_on)
-    off = following_off[on]
-    off[np.append(key, -1)[off] != key[on]] = count  # it is another key's
-    coincides = np.append(tick, -1)[off] == tick[on]
-    for coinciding_key in np.unique(key[on[coincides]]):
+    tick, is_on = messages.tick[row], _is_note_on(messages, row)
+    on, off = np.flatnonzero(is_on), np.append(np.flatnonzero(~is_on), NONE)
+    # The next note-off: before a note-on are as many of them as messages that are no note-on.
+    end = off[on - np.arange(len(on))]
+    end[key[end] != key[on]] = NONE
+    for coinciding_key in np.unique(key[on[tick[end] == tick[on]]]):
         first, last = np.searchsorted(key, [coinciding_key, coinciding_key + 1])
-        of_key = is_on[first:last]
-        ends = _pair_coinciding(tick[first:last].tolist(), of_key.tolist())
-        off[key[on] == coinciding_key] = [count if end is None else first + end for end in ends]
-    has_end = off < count
-    row_of_end = np.full(len(messages.tick), -1)
-    row_of_end[row[on[has_end]]] = row[off[has_end]]
-    note_on = np.flatnonzero(row_of_end >= 0)
+        ends = _pair_coinciding(tick[first:last].tolist(), is_on[first:last].tolist())
+        end[key[on] == coinciding_key] = [NONE if place is None else first + place for place in ends]
+    row_of_end = np.full(len(messages.tick), NONE)
+    row_of_end[row[on]] = np.append(row, NONE)[end]
+    note_on = np.flatnonzero(row_of_end != NONE)
     return note_on, row_of_end[note_on]
 
 
-def _note_messages(messages: _Messages) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of `messages` that begin or end notes, in order, and for each a number for channel and pitch.
+def _is_note_on(messages: _Messages, row: np.ndarray) -> np.ndarray:
+    """Return whether each row begins a note. A note-on of velocity 0 is a note-off."""
+    return (messages.status[row] & 0xF0 == NOTE_ON) & (messages.data2[row] > 0)
 
-    A message that ends all notes of its channel comes once for each key that is down.
+
+def _channel_and_pitch(messages: _Messages, row: np.ndarray) -> np.ndarray:
+    """Return one number for channel and pitch of each row, int16, which are sorted fastest."""
+    return (messages.status[row] & 0x0F).astype(np.int16) << 7 | messages.data1[row]
+
+
+def _end_all_notes(
+    messages: _Messages, row: np.ndarray, key: np.ndarray, ending: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add messages that end all notes of their channel to the others, once for each key that is down.
+
+    Args:
+        messages: all of them.
+        row: rows of note-ons and note-offs.
+        key: channel and pitch of each.
+        ending: rows of the messages to add.
+
+    Returns:
+        Rows and keys, in order of rows.
     """
-    key = messages.channel.astype(np.int16) << 7 | messages.data1
-    is_note = ~messages.is_control
-    row = np.flatnonzero(is_note)
-    ends_all = messages.is_control & (messages.data1 >= ALL_SOUND_OFF) & (messages.data1 != RESET_CONTROLLERS)
-    ends_all &= messages.data1 != LOCAL_CONTROL
-    if not ends_all.any():
-        return row, key[row]
-    pairs = []
+    is_on = _is_note_on(messages, row)
+    added = []
     for channel in range(16):
-        ending = np.flatnonzero(ends_all & (messages.channel == channel))
-        on = np.flatnonzero(messages.is_note_on & (messages.channel == channel))
-        following = np.searchsorted(ending, on)
-        on, following = on[following < len(ending)], following[following < len(ending)]
-        pairs.append(np.unique(ending[following] << 16 | key[on]))
-    ending, key_ended = np.divmod(np.concatenate(pairs), 1 << 16)
-    row, key = np.append(row, ending), np.append(key[row], key_ended.astype(np.int16))
+        ending_of_channel = ending[messages.status[ending] & 0x0F == channel]
+        on = is_on & (key >> 7 == channel)
+        following = np.searchsorted(ending_of_channel, row[on])
+        is_followed = following < len(ending_of_channel)
+        added.append(np.unique(ending_of_channel[following[is_followed]] << 16 | key[on][is_followed]))
+    added_row, added_key = np.divmod(np.concatenate(added), 1 << 16)
+    row, key = np.append(row, added_row), np.append(key, added_key.astype(np.int16))
     order = np.argsort(row, kind="stable")
     return row[order], key[order]
 
@@ -188,27 +198,29 @@ def _pair_coinciding(tick: list[int], is_on: list[bool]) -> list[int | None]:
 
 
 def _sound_offset(
-    messages: _Messages, note_channel: np.ndarray, onset: np.ndarray, key_offset: np.ndarray
+    messages: _Messages, controllers: np.ndarray, note_channel: np.ndarray, onset: np.ndarray, key_offset: np.ndarray
 ) -> np.ndarray:
     """Return the tick at which each note is damped: once its key and the pedal of its channel are up."""
-    is_pedal = (messages.data1 == SUSTAIN_PEDAL) | (messages.data1 == RESET_CONTROLLERS)
-    pedal = np.flatnonzero(messages.is_control & is_pedal)
-    channel, tick = messages.channel[pedal], messages.tick[pedal]
+    number = messages.data1[controllers]
+    pedal = controllers[(number == SUSTAIN_PEDAL) | (number == RESET_CONTROLLERS)]
+    channel, tick = messages.status[pedal] & 0x0F, messages.tick[pedal]
     is_down = (messages.data1[pedal] == SUSTAIN_PEDAL) & (messages.data2[pedal] >= PEDAL_THRESHOLD)
-    has_notes = np.bincount(note_channel, minlength=16) > 0
+    has_notes = np.zeros(16, np.bool_)
+    has_notes[note_channel] = True
     last_tick = max(key_offset.max(initial=0), tick[has_notes[channel]].max(initial=0))
     # Times at which the pedal of each channel goes down, up, down, ..., up: after an odd number of them it is down.
     changes = []
-    for number in np.flatnonzero(has_notes).tolist():
-        of_channel = channel == number
+    for with_notes in np.flatnonzero(has_notes).tolist():
+        of_channel = channel == with_notes
         ticks = tick[of_channel][np.diff(is_down[of_channel], prepend=False)]
-        changes.append(_by_channel(number, np.append(ticks, last_tick) if len(ticks) % 2 else ticks))
+        changes.append(_by_channel(with_notes, np.append(ticks, last_tick) if len(ticks) % 2 else ticks))
     all_changes = np.concatenate([*changes, [NEVER]])
     changes_before = np.searchsorted(all_changes, _by_channel(note_channel, key_offset), "right")
     sound_offset = np.where(changes_before & 1, all_changes[changes_before] & MAX_TICK, key_offset)
-    silence = np.flatnonzero(messages.is_control & (messages.data1 == ALL_SOUND_OFF))
+    silence = controllers[number == ALL_SOUND_OFF]
     if len(silence):
-        silences = np.append(np.sort(_by_channel(messages.channel[silence], messages.tick[silence])), NEVER)
+        silences = np.sort(_by_channel(messages.status[silence] & 0x0F, messages.tick[silence]))
+        silences = np.append(silences, NEVER)
         next_silence = silences[np.searchsorted(silences, _by_channel(note_channel, onset), "right")]
         is_silenced = next_silence >> CHANNEL_SHIFT == note_channel
         sound_offset[is_silenced] = np.minimum(sound_offset, next_silence & MAX_TICK)[is_silenced]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.midi import midi_events
-from stages.midi.midi_events import MAX_DELTA, encode_events, parse_events, parse_number
+from stages.midi.midi_events import MAX_DELTA, encode_events, parse_events, parse_number, split_events
 from stages.midi.tempo_map import MidiError
 from tests.helpers import midi_bytes
 
@@ -63,8 +63,20 @@ def small_windows(monkeypatch):
 
 
 def parse_one_by_one(data: bytes) -> list[np.ndarray]:
-    (delta, *columns), _, _ = midi_events._parse_one_by_one(data, 0, len(data), 0, len(data) + 1)
+    rows, _, _ = midi_events._parse_one_by_one(data, 0, len(data), 0, len(data) + 1)
+    delta, *columns = midi_events._to_columns(rows)
     return [np.cumsum(delta), *columns]
+
+
+def columns_of(events: midi_events.Events) -> list[np.ndarray]:
+    return [events.tick, events.status, events.data1, events.data2]
+
+
+def reencode(body: bytes) -> bytes:
+    """Parse the events of a track and encode them again."""
+    events = parse_events(body, 0, len(body))
+    messages = split_events(body, 0, len(body))
+    return encode_events(zip(events.tick.tolist(), events.status.tolist(), messages, strict=True))
 
 
 @pytest.mark.parametrize("windows", ["large", "small"])
@@ -79,9 +91,9 @@ def test_every_event_is_found_at_its_time(windows, request):
         events = parse_events(b"before" + body, 6, 6 + len(body))
         assert events.tick.tolist() == [tick for tick, _ in expected]
         assert events.status.tolist() == [message[0] for _, message in expected]
+        found = split_events(b"before" + body, 6, 6 + len(body))
         for row, (_, message) in enumerate(expected):
-            found = (b"before" + body)[events.begin[row] : events.end[row]]
-            assert message in (found, message[:1] + found)
+            assert message in (found[row], message[:1] + found[row])
             if message[0] < 0xF0:
                 assert [events.data1[row], events.data2[row]] == [*message[1:], 0][:2]
 
@@ -99,7 +111,7 @@ def test_rows_of_plain_events_are_parsed_as_one_by_one(data):
     for position, value in changes:
         damaged[position] = value
     results = []
-    for parse in (parse_one_by_one, lambda content: list(vars(parse_events(content, 0, len(content))).values())):
+    for parse in (parse_one_by_one, lambda content: columns_of(parse_events(content, 0, len(content)))):
         try:
             results.append([column.tolist() for column in parse(bytes(damaged))])
         except MidiError as error:
@@ -127,16 +139,14 @@ def test_events_are_those_of_mido(track, text):
 @given(TRACKS)
 def test_encoded_events_are_parsed_again(track):
     body, expected = encode(track)
-    events = parse_events(body, 0, len(body))
-    messages = [body[begin:end] for begin, end in zip(events.begin, events.end, strict=True)]
-    chunk = encode_events(zip(events.tick.tolist(), events.status.tolist(), messages, strict=True))
+    chunk = reencode(body)
     assert chunk[:4] == b"MTrk" and int.from_bytes(chunk[4:8], "big") == len(chunk) - 8
     again = parse_events(chunk, 8, len(chunk))
-    assert again.tick.tolist() == [*events.tick.tolist(), max(0, *events.tick, 0)]
-    assert chunk[again.begin[-1] :] == b"\xff\x2f\x00"
-    for row, (_, message) in enumerate(expected):
-        assert message.endswith(chunk[again.begin[row] : again.end[row]])
-        assert again.status[row] == message[0]
+    assert again.tick.tolist() == [tick for tick, _ in expected] + [max(0, *(tick for tick, _ in expected), 0)]
+    assert again.status.tolist() == [*(message[0] for _, message in expected), 0xFF]
+    *messages, end = split_events(chunk, 8, len(chunk))
+    assert end == b"\xff\x2f\x00"
+    assert all(message.endswith(found) for (_, message), found in zip(expected, messages, strict=True))
 
 
 def test_running_status_lasts_across_meta_events_and_system_messages():
@@ -145,9 +155,7 @@ def test_running_status_lasts_across_meta_events_and_system_messages():
     assert events.status.tolist() == [0x90, 0xF0, 0x90, 0xFF, 0x90, 0xF8, 0x90]
     assert events.tick.tolist() == [0, 0, 16, 16, 16, 16, 32]
     # The encoded track has the status byte again, as other programs need it.
-    messages = [body[begin:end] for begin, end in zip(events.begin, events.end, strict=True)]
-    chunk = encode_events(zip(events.tick.tolist(), events.status.tolist(), messages, strict=True))
-    assert chunk[8:].hex(" ", 1) == (
+    assert reencode(body)[8:].hex(" ", 1) == (
         "00 90 3c 40 00 f0 02 42 43 10 90 3c 00 00 ff 01 00 00 90 3e 40 00 f8 10 90 3e 00 00 ff 2f 00"
     )
 
@@ -156,7 +164,7 @@ def test_events_after_the_end_of_a_track_are_no_part_of_it():
     body = bytes.fromhex("00903c40 10803c40 00ff2f00 00903e40 10803e40 00ff2f00")
     events = parse_events(body, 0, len(body))
     assert events.data1.tolist() == [0x3C, 0x3C, 0x2F]
-    assert events.end[-1] == 12
+    assert split_events(body, 0, len(body))[-1] == b"\xff\x2f\x00"
 
 
 @pytest.mark.parametrize(
