@@ -198,12 +198,14 @@ class MidiEditor:
                 raise MidiError("cannot be edited: its other events would change")
             first = last
         notes = pair_notes([track.events for track in after.tracks])
+        rows, is_new = _note_rows(notes), np.isin(notes.channel, self._new_notes[:, 0])
         unchanged = _note_rows(self._notes, self._factor)[self._keep[self._notes.note_on]]
-        if not np.array_equal(_sort_rows(_note_rows(notes)), _sort_rows(np.concatenate([unchanged, self._new_notes]))):
-            raise MidiError("cannot be edited: its other notes would change, or it would change the new ones")
-        is_new = np.isin(notes.channel, self._new_notes[:, 0])
-        if (notes.sound_offset[is_new] != notes.key_offset[is_new]).any():
-            raise MidiError("cannot be edited: its pedal would hold the new notes")
+        if not np.array_equal(_sort_rows(rows[~is_new]), _sort_rows(unchanged)):
+            raise MidiError("cannot be edited: its other notes would change")
+        is_held = notes.sound_offset[is_new] != notes.key_offset[is_new]
+        if is_held.any() or not np.array_equal(_sort_rows(rows[is_new]), _sort_rows(self._new_notes)):
+            channel = self._new_notes[0, 0] + 1
+            raise MidiError(f"cannot be edited: its controllers would change the new notes, on channel {channel}")
 
 
 def _lay_end_to_end(tracks: list[Track]) -> Events:

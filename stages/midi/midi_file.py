@@ -77,6 +77,8 @@ def parse_midi(data: bytes) -> MidiFile:
     Raises:
         MidiError: the bytes are not a MIDI file of format 0, 1 or 2, it counts time in SMPTE frames, or it is damaged.
     """
+    if not data:
+        raise MidiError("is empty")
     if data[:4] != b"MThd":
         raise MidiError("not a MIDI file: does not begin with a MIDI header")
     if len(data) > MAX_BYTES:

@@ -129,12 +129,11 @@ def write_midi(notes: pd.DataFrame, target: str | Path | BinaryIO) -> None:
 
 
 def _why_no_notes(file: MidiFile) -> str:
-    note_ons = [
-        track.events.status[(track.events.status & 0xF0 == NOTE_ON) & (track.events.data2 > 0)] for track in file.tracks
-    ]
-    channels = np.concatenate([*note_ons, np.zeros(0, np.uint8)]) & 0x0F
-    if not len(channels):
+    events = [track.events for track in file.tracks]
+    note_ons = [one.status[(one.status & 0xF0 == NOTE_ON) & (one.data2 > 0)] for one in events]
+    is_drum = np.concatenate(note_ons) & 0x0F == DRUM_CHANNEL
+    if not len(is_drum):
         return "has no notes"
-    if (channels == DRUM_CHANNEL).all():
+    if is_drum.all():
         return "has notes on the drum channel alone"
-    return "has no note that ends, outside the drum channel"
+    return "has no note that ends, but on the drum channel" if is_drum.any() else "has no note that ends"

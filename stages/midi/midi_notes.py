@@ -134,7 +134,8 @@ def _pair(messages: _Messages, controllers: np.ndarray) -> tuple[np.ndarray, np.
     # The next note-off: before a note-on are as many of them as messages that are no note-on.
     end = off[on - np.arange(len(on))]
     end[key[end] != key[on]] = NONE
-    for coinciding_key in np.unique(key[on[tick[end] == tick[on]]]):
+    coincides = tick[end] == tick[on]
+    for coinciding_key in np.unique(key[on[coincides]]) if coincides.any() else ():
         first, last = np.searchsorted(key, [coinciding_key, coinciding_key + 1])
         ends = _pair_coinciding(tick[first:last].tolist(), is_on[first:last].tolist())
         end[key[on] == coinciding_key] = [NONE if place is None else first + place for place in ends]
