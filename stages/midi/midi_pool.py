@@ -13,10 +13,6 @@ from stages.utils.errors import InputError
 FILES_PER_TASK = 16
 """Files that a worker reads at a time: some 10 ms of work, and some MB of notes to send back."""
 
-KEPT_BYTES = 1 << 24
-"""Free memory that a worker keeps to use again. Once a block of this size has been freed, glibc no longer returns smaller
-ones to the system (mallopt(3), M_MMAP_THRESHOLD); fetching pages anew for each file takes a tenth of the time."""
-
 COLUMN_TYPES = {
     "start": np.float64,
     "step": np.float32,
@@ -72,7 +68,6 @@ def read_batch(paths: Sequence[Path]) -> list[ReadResult]:
     from stages.midi.midi_io import read_columns
     from stages.midi.tempo_map import MidiError
 
-    np.empty(KEPT_BYTES, np.uint8)
     results: list[ReadResult] = []
     for path in paths:
         try:
