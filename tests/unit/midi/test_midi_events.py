@@ -119,6 +119,20 @@ def test_rows_of_plain_events_are_parsed_as_one_by_one(data):
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("00903c40 00919240 00803c40", [(0x90, 60, 64), (0x91, 127, 64), (0x80, 60, 64)]),
+        ("00903c40 00913c92 00803c40", [(0x90, 60, 64), (0x91, 60, 127), (0x80, 60, 64)]),
+        ("00903c40 003cc0 00803c40", [(0x90, 60, 64), (0x90, 60, 127), (0x80, 60, 64)]),
+        ("00903c40 00c5f7 00803c40", [(0x90, 60, 64), (0xC5, 127, 0), (0x80, 60, 64)]),
+    ],
+)
+def test_data_byte_above_127_is_read_as_127(body, expected):
+    events = parse_events(bytes.fromhex(body), 0, len(bytes.fromhex(body)))
+    assert list(zip(*(column.tolist() for column in columns_of(events)[1:]), strict=True)) == expected
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(DELTA, PLAIN, st.booleans()), max_size=25), st.binary(max_size=9))
 def test_events_are_those_of_mido(track, text):

@@ -262,6 +262,11 @@ def test_pedal_that_is_never_lifted_sustains_to_the_end():
     ]
 
 
+def test_pedal_messages_of_channels_without_notes_do_not_prolong_the_music():
+    events = [(0, note_on(60)), (5, pedal(127)), (10, note_off(60)), (20, pedal(90))]
+    assert times([*events, (90, pedal(0, channel=4))]) == [[0, 10, 20]]
+
+
 def test_onset_ends_the_sound_of_the_same_pitch_even_if_its_key_is_down():
     other = [(20, note_on(60, channel=1)), (30, note_off(60, channel=1))]
     assert times([(0, note_on(60)), (50, note_off(60))], other) == [[0, 50, 20], [20, 30, 30]]
