@@ -17,8 +17,7 @@ import numpy as np
 
 from stages.midi.tempo_map import MidiError
 
-NOTE_OFF, NOTE_ON, KEY_PRESSURE, CONTROL_CHANGE = 0x80, 0x90, 0xA0, 0xB0
-PROGRAM_CHANGE, CHANNEL_PRESSURE, PITCH_BEND = 0xC0, 0xD0, 0xE0
+NOTE_OFF, NOTE_ON, CONTROL_CHANGE, PROGRAM_CHANGE, PITCH_BEND = 0x80, 0x90, 0xB0, 0xC0, 0xE0
 """Statuses of channel messages; the low four bits are the channel."""
 
 SYSEX, SYSEX_PACKET, META = 0xF0, 0xF7, 0xFF

@@ -305,6 +305,11 @@ def test_messages_that_end_all_notes_of_their_channel(number):
     assert held == [[0, 20, 20], [0, 10, 10 if number == 120 else 25], [30, 35, 35]]
 
 
+def test_all_notes_off_is_one_note_off_for_a_key_struck_twice():
+    events = [(0, note_on(60)), (10, note_on(60)), (10, midi_bytes.control(123, 0)), (20, note_off(60))]
+    assert times(events) == [[0, 10, 10], [10, 20, 20]]
+
+
 def test_controllers_121_and_122_do_not_end_notes_but_121_lifts_the_pedal():
     events = [(0, pedal(127)), (0, note_on(60)), (20, note_off(60)), (90, note_on(62)), (95, note_off(62))]
     assert times([*events, (10, midi_bytes.control(122, 0))]) == [[0, 20, 95], [90, 95, 95]]
