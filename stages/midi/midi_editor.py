@@ -28,7 +28,7 @@ from stages.midi.midi_file import Track, parse_midi
 from stages.midi.midi_io import read_columns
 from stages.midi.midi_notes import DRUM_CHANNEL, SUSTAIN_PEDAL, Notes, pair_notes
 from stages.midi.overlaps import trim_overlaps
-from stages.midi.tempo_map import MidiError
+from stages.midi.tempo_map import MIN_TICK_SECONDS, MidiError
 from stages.utils.atomic import atomic_file
 
 MAX_TICK_SECONDS = 0.002
@@ -152,11 +152,14 @@ class MidiEditor:
             part.write_bytes(content)
 
     def _resolution_factor(self) -> int:
-        # An integer keeps all times exactly. No time between events may become too long.
-        tick_seconds = self.file.tempo_map().tick_seconds.max()
-        last_tick = int(self._events.tick.max(initial=1))
-        most = min(MAX_TICKS_PER_QUARTER // self.file.ticks_per_quarter, MAX_DELTA // max(1, last_tick))
-        return max(1, min(int(np.ceil(tick_seconds / MAX_TICK_SECONDS)), most))
+        # An integer keeps all times exactly. No time between events may become too long, and no tick too short.
+        tick_seconds = self.file.tempo_map().tick_seconds
+        most = min(
+            MAX_TICKS_PER_QUARTER // self.file.ticks_per_quarter,
+            MAX_DELTA // int(self._events.tick.max(initial=1)),
+            int(0.999 * tick_seconds.min() / MIN_TICK_SECONDS),
+        )
+        return max(1, min(int(np.ceil(tick_seconds.max() / MAX_TICK_SECONDS)), most))
 
     def _free_channels(self) -> list[int]:
         """Return the channels without notes, those with the fewest other messages first."""

@@ -218,6 +218,20 @@ def test_the_longest_rest_is_not_made_longer():
     assert data[14:] in editor.encode()
 
 
+def test_a_very_fast_tempo_beside_a_slow_one_can_be_edited():
+    tempi = [(0, midi_bytes.tempo(2**24 - 1)), (10, midi_bytes.tempo(1)), (20, midi_bytes.tempo(500_000))]
+    editor = MidiEditor(midi_bytes.file([*tempi, *MELODY], division=1))
+    editor.add(NEW.assign(start=NEW["start"] + 2000), "new")
+    assert len(notes_of_synthesizer(editor.encode())) == 4 + len(NEW)
+
+
+def test_a_track_without_events_stays():
+    data = midi_bytes.file(MELODY, [])[:-4].replace(b"\0\0\0\4", b"\0\0\0\0")
+    editor = MidiEditor(data)
+    editor.add(NEW, "new")
+    assert b"MTrk\0\0\0\4\0\xff\x2f\0MTrk" in editor.encode()
+
+
 NEW = pd.DataFrame({"start": [3.0, 3.1, 3.5, 4.0], "sounding_duration": [0.4, 0.1, 0.3, 0.2]}).assign(
     pitch=[60, 64, 60, 40], velocity=[80, 81, 82, 83]
 )
