@@ -178,7 +178,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(call, tmp_path, arguments,
     (tmp_path / "text.mid").write_text("not MIDI", encoding="utf-8")
     notes_on_all_channels = [note_events((0, 90, 60), channel=channel) for channel in range(16)]
     (tmp_path / "full.mid").write_bytes(midi_bytes.file(*notes_on_all_channels))
-    all_notes_off = [(2000 + tick, midi_bytes.control(123, 0, tick % 16)) for tick in range(3000)]
+    all_notes_off = [(2000 + tick, midi_bytes.control(123, 0, tick % 16)) for tick in range(3200)]
     silenced = [*note_events((0, 500, 60), (900, 999, 62)), *all_notes_off]
     (tmp_path / "silenced.mid").write_bytes(midi_bytes.file(silenced))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
