@@ -39,8 +39,8 @@ MAX_PATIENCE = 128
 """Plain events parsed one by one before a row of them is looked for: one after a long row, this many after short ones.
 So neither MAESTRO nor a file of alternating kinds of events takes long."""
 
-_IS_PLAIN = np.zeros(256, np.bool_)
-_IS_PLAIN[NOTE_OFF:PROGRAM_CHANGE] = _IS_PLAIN[PITCH_BEND:SYSEX] = True
+_PLAIN = frozenset([*range(NOTE_OFF, PROGRAM_CHANGE), *range(PITCH_BEND, SYSEX)])
+"""Statuses of plain events."""
 
 _HIGH_BYTES = bytes(range(128, 256))
 
@@ -192,11 +192,12 @@ def _parse_plain(data: bytes, begin: int, end: int, running: int) -> tuple[_Colu
     event = lows_before // 3
     place = lows_before - 3 * event
     is_status = place == 1
-    is_valid = (place == 0) | (is_status & _IS_PLAIN[value])
+    is_plain = (value < PROGRAM_CHANGE) | (value & 0xF0 == PITCH_BEND)
+    is_valid = (place == 0) | (is_status & is_plain)
     is_valid[1:] &= ~is_status[1:] | (lows_before[1:] > lows_before[:-1])  # one status an event
     is_valid[3:] &= lows_before[3:] > lows_before[:-3]  # at most four bytes a delta time
     count = len(low) // 3 if is_valid.all() else min(len(low) // 3, int(event[np.argmin(is_valid)]))
-    if not _IS_PLAIN[running] and not (is_status & (event == 0)).any():
+    if running not in _PLAIN and not (is_status & (event == 0)).any():
         count = 0
 
     used = int(np.searchsorted(event, count))
@@ -232,7 +233,7 @@ def _parse_one_by_one(data: bytes, position: int, end: int, running: int, patien
             raise MidiError(f"ends within an event, at byte {end}")
         if status < SYSEX:
             running = status
-        plain_in_a_row = plain_in_a_row + 1 if _IS_PLAIN[status] else 0
+        plain_in_a_row = plain_in_a_row + 1 if status in _PLAIN else 0
         has_ended = status == META and data1 == END_OF_TRACK
         rows.append(_Row(delta, status, data1, data2, begin, position))
     return rows, position, running

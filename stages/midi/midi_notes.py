@@ -128,8 +128,7 @@ def _pair(messages: _Messages, controllers: np.ndarray) -> tuple[np.ndarray, np.
     if ends_all.any():
         row, key = _end_all_notes(messages, row, key, controllers[ends_all])
     order = np.argsort(key, kind="stable")
-    row, key = row[order], key[order]
-    tick, is_on = messages.tick[row], _is_note_on(messages, row)
+    key, tick, is_on = key[order], messages.tick[row][order], _is_note_on(messages, row)[order]
     on, off = np.flatnonzero(is_on), np.append(np.flatnonzero(~is_on), NONE)
     # The next note-off: before a note-on are as many of them as messages that are no note-on.
     end = off[on - np.arange(len(on))]
@@ -139,10 +138,11 @@ def _pair(messages: _Messages, controllers: np.ndarray) -> tuple[np.ndarray, np.
         first, last = np.searchsorted(key, [coinciding_key, coinciding_key + 1])
         ends = _pair_coinciding(tick[first:last].tolist(), is_on[first:last].tolist())
         end[key[on] == coinciding_key] = [NONE if place is None else first + place for place in ends]
-    row_of_end = np.full(len(messages.tick), NONE)
-    row_of_end[row[on]] = np.append(row, NONE)[end]
-    note_on = np.flatnonzero(row_of_end != NONE)
-    return note_on, row_of_end[note_on]
+    # Back in order of time: of each of these messages, which one ends it.
+    ended_by = np.full(len(row), NONE)
+    ended_by[order[on]] = np.append(order, NONE)[end]
+    begins = np.flatnonzero(ended_by != NONE)
+    return row[begins], row[ended_by[begins]]
 
 
 def _is_note_on(messages: _Messages, row: np.ndarray) -> np.ndarray:
@@ -208,13 +208,18 @@ def _sound_offset(
     is_down = (messages.data1[pedal] == SUSTAIN_PEDAL) & (messages.data2[pedal] >= PEDAL_THRESHOLD)
     has_notes = np.zeros(16, np.bool_)
     has_notes[note_channel] = True
-    last_tick = max(key_offset.max(initial=0), tick[has_notes[channel]].max(initial=0))
-    # Times at which the pedal of each channel goes down, up, down, ..., up: after an odd number of them it is down.
-    changes = []
+    last_tick = key_offset.max(initial=0)
+    changes_of = {}
     for with_notes in np.flatnonzero(has_notes).tolist():
         of_channel = channel == with_notes
-        ticks = tick[of_channel][np.diff(is_down[of_channel], prepend=False)]
-        changes.append(_by_channel(with_notes, np.append(ticks, last_tick) if len(ticks) % 2 else ticks))
+        ticks = tick[of_channel]
+        last_tick = max([last_tick, *ticks[-1:]])
+        changes_of[with_notes] = ticks[np.diff(is_down[of_channel], prepend=False)]
+    # Times at which the pedal of each channel goes down, up, down, ..., up: after an odd number of them it is down.
+    changes = [
+        _by_channel(with_notes, np.append(ticks, last_tick) if len(ticks) % 2 else ticks)
+        for with_notes, ticks in changes_of.items()
+    ]
     all_changes = np.concatenate([*changes, [NEVER]])
     changes_before = np.searchsorted(all_changes, _by_channel(note_channel, key_offset), "right")
     sound_offset = np.where(changes_before & 1, all_changes[changes_before] & MAX_TICK, key_offset)
