@@ -169,7 +169,7 @@ def continue_(file: Input, seconds: Seconds = 30, *, options: Options) -> None:
     last_onset = _on_grid(notes["start"].iloc[-1])
     continuations = _generate_continuations(encode(notes)[-PAST_NOTES:], seconds, options)
     for target, notes_on_grid in zip(targets, continuations, strict=True):
-        _write_edited(MidiEditor(data), decode(notes_on_grid, last_onset), target, options)
+        _write_edited(file, MidiEditor(data), decode(notes_on_grid, last_onset), target, options)
 
 
 @_command("infill")
@@ -195,7 +195,7 @@ def infill(file: Input, start: GapStart, end: GapEnd, notes: NoteCount = None, *
     for target, notes_on_grid in zip(targets, infills, strict=True):
         editor = MidiEditor(data)
         editor.remove(start, end)
-        _write_edited(editor, decode(notes_on_grid, last_onset), target, options)
+        _write_edited(file, editor, decode(notes_on_grid, last_onset), target, options)
 
 
 def _generate_continuations(prompt: np.ndarray, seconds: float, options: Options) -> list[np.ndarray]:
@@ -261,7 +261,7 @@ def _read(file: Path) -> tuple[bytes, pd.DataFrame]:
     try:
         data = riff.unwrap(data)
         notes = midi_io.read_midi(data)
-        MidiEditor(data)  # refuses files that read_midi accepts; better before the notes are generated than after
+        MidiEditor(data)  # refuses files without a free channel; better before the notes are generated than after
     except MidiError as error:
         raise InputError(f"{file}: {error}") from None
     return data, notes
@@ -331,10 +331,13 @@ def _on_grid(seconds: float) -> float:
     return round(seconds / FRAME_SECONDS) * FRAME_SECONDS
 
 
-def _write_edited(editor: MidiEditor, new_notes: pd.DataFrame, target: Path, options: Options) -> None:
-    editor.add(new_notes, TRACK_NAME)
-    with _output(target, options) as part:
-        editor.write(part)
+def _write_edited(file: Path, editor: MidiEditor, new_notes: pd.DataFrame, target: Path, options: Options) -> None:
+    try:
+        editor.add(new_notes, TRACK_NAME)
+        with _output(target, options) as part:
+            editor.write(part)
+    except MidiError as error:
+        raise InputError(f"{file}: {error}; {target} is not written") from None
     _report(target, midi_io.read_midi(target.read_bytes()), options)
 
 

@@ -10,7 +10,7 @@ Reads data/raw. Writes data/notes/{train,validation,test}.parquet and data/notes
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class _Corpus:
         """Add a readable file and return its number in the pieces table."""
         number, notes = len(self.pieces), len(columns["start"])
         seconds = float((columns["start"] + columns["sounding_duration"]).max())
-        self.pieces.append({"piece": number, **asdict(piece), "notes": notes, "seconds": seconds})
+        self.pieces.append({"piece": number, **vars(piece), "notes": notes, "seconds": seconds})
         self.summaries[piece.split].add(columns, seconds)
         return number
 

@@ -1,19 +1,17 @@
-"""Reading of many MIDI files in parallel, in processes that a malformed file may crash."""
+"""Reading of many MIDI files in parallel."""
 
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from stages.utils import process_pool
+from stages.utils.errors import InputError
 
 FILES_PER_TASK = 16
 """Files that a worker reads at a time: some 10 ms of work, and some MB of notes to send back."""
-
-CRASH_REASON = "crashes the MIDI reader"
 
 COLUMN_TYPES = {
     "start": np.float64,
@@ -32,8 +30,7 @@ ReadResult = dict[str, np.ndarray] | str
 def read_midi_files(paths: Sequence[Path]) -> Generator[ReadResult, None, None]:
     """Read MIDI files in one process per CPU, or as many as LOKY_MAX_CPU_COUNT says.
 
-    A file that crashes the native reader costs some seconds; the other files are read all the same. Close the generator
-    to leave it early: this ends the processes.
+    Close the generator to leave it early: this ends the processes.
 
     Args:
         paths: the files.
@@ -44,48 +41,19 @@ def read_midi_files(paths: Sequence[Path]) -> Generator[ReadResult, None, None]:
 
     Raises:
         OSError: a file cannot be opened.
+        InputError: a process was killed from outside.
     """
     batches = [paths[first : first + FILES_PER_TASK] for first in range(0, len(paths), FILES_PER_TASK)]
-    done = 0
-    while done < len(batches):
-        with closing(_read_until_crash(batches[done:])) as batch_results:
-            for results in batch_results:
-                done += 1
-                yield from results
-        if done < len(batches):
-            # One of the batches in progress crashed its worker, but it is unknown which. Reading the next batch in
-            # isolation, and the rest in a new pool, gets past it sooner or later.
-            yield from _read_isolated(batches[done])
-            done += 1
-
-
-def read_batch(paths: Sequence[Path]) -> list[ReadResult]:
-    """Read MIDI files in this process; see `read_midi_files`."""
-    # Imported here because the parent process does not need the native reader.
-    from stages.midi import riff
-    from stages.midi.midi_io import read_columns
-    from stages.midi.tempo_map import MidiError
-
-    results: list[ReadResult] = []
-    for path in paths:
-        try:
-            columns = read_columns(riff.unwrap(path.read_bytes()))
-        except MidiError as error:
-            results.append(str(error))
-        else:
-            results.append({name: values.astype(COLUMN_TYPES[name], copy=False) for name, values in columns.items()})
-    return results
-
-
-def _read_until_crash(batches: Sequence[Sequence[Path]]) -> Generator[list[ReadResult], None, None]:
-    """Yield the results of each batch in order, read by a pool of workers; stop when a worker crashes."""
     pool = process_pool.process_pool(process_pool.cpu_count())
     pending = deque(pool.submit(read_batch, batch) for batch in batches)
     try:
         while pending:
-            yield pending.popleft().result()
+            yield from pending.popleft().result()
     except BrokenProcessPool:
-        return
+        raise InputError(
+            "a process that reads MIDI files was killed, as happens when memory runs out; set LOKY_MAX_CPU_COUNT to"
+            " have fewer of them"
+        ) from None
     finally:
         for batch in pending:
             batch.cancel()
@@ -93,15 +61,21 @@ def _read_until_crash(batches: Sequence[Sequence[Path]]) -> Generator[list[ReadR
         pool.shutdown(kill_workers=not pending)
 
 
-def _read_isolated(paths: Sequence[Path]) -> list[ReadResult]:
-    """Read a batch in a process of its own; if that crashes, bisect the batch to find the files that cause it."""
-    pool = process_pool.process_pool(1)
-    try:
-        return pool.submit(read_batch, paths).result()
-    except BrokenProcessPool:
-        if len(paths) == 1:
-            return [CRASH_REASON]
-    finally:
-        pool.shutdown(kill_workers=True)
-    half = len(paths) // 2
-    return _read_isolated(paths[:half]) + _read_isolated(paths[half:])
+def read_batch(paths: Sequence[Path]) -> list[ReadResult]:
+    """Read MIDI files in this process; see `read_midi_files`."""
+    # Imported here because the parent process does not need the reader.
+    from stages.midi import riff
+    from stages.midi.midi_file import MAX_BYTES
+    from stages.midi.midi_io import read_columns
+    from stages.midi.tempo_map import MidiError
+
+    results: list[ReadResult] = []
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                columns = read_columns(riff.unwrap(file.read(MAX_BYTES + 1)))
+        except MidiError as error:
+            results.append(str(error))
+        else:
+            results.append({name: values.astype(COLUMN_TYPES[name], copy=False) for name, values in columns.items()})
+    return results

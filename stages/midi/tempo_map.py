@@ -40,11 +40,11 @@ class TempoMap:
         tempo = np.append(DEFAULT_TEMPO, tempo)
         if ticks_per_quarter < 1 or first_tick.min() < 0:
             raise MidiError("has no ticks, or times beyond the range of MIDI")
-        tick_seconds = tempo / (1e6 * ticks_per_quarter)
-        if tick_seconds.min() < MIN_TICK_SECONDS:
-            raise MidiError(f"has a tempo of {tempo.min()} microseconds a quarter note")
         not_empty = np.append(np.diff(first_tick) > 0, True)
-        self.section_tick, self.tick_seconds = first_tick[not_empty], tick_seconds[not_empty]
+        self.section_tick, tempo = first_tick[not_empty], tempo[not_empty]
+        self.tick_seconds = tempo / (1e6 * ticks_per_quarter)
+        if self.tick_seconds.min() < MIN_TICK_SECONDS:
+            raise MidiError(f"has a tempo of {tempo.min()} microseconds a quarter note")
         section_seconds = np.diff(self.section_tick) * self.tick_seconds[:-1]
         self.section_start = np.append(0.0, np.cumsum(section_seconds))
 

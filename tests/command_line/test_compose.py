@@ -160,7 +160,12 @@ def test_audio_writes_an_mp3_file(call, tmp_path):
     [
         (["continue", "none.mid"], "none.mid: No such file or directory"),
         (["continue", "text.mid"], "text.mid: not a MIDI file"),
-        (["continue", "odd.mid"], "odd.mid: not readable as MIDI: Could not decode key with 8 sharps"),
+        (["continue", "full.mid"], "full.mid: has notes on all channels, and new notes need a channel of their own"),
+        (
+            ["continue", "silenced.mid", "--seconds", "3"],
+            "silenced.mid: cannot be edited: its controllers would change the new notes, on channel 2;"
+            " silenced-continued.mid is not written",
+        ),
         (["continue", "mine.mid"], "mine-continued.mid: exists already; --force overwrites it"),
         (["improvise", "--out", "nowhere/a.mid"], "nowhere: no such folder"),
         (["improvise", "--out", ".", "--force"], ".: is a folder; --out names a file in it"),
@@ -173,9 +178,11 @@ def test_a_mistake_is_one_line_and_nothing_is_written(call, tmp_path, arguments,
     (tmp_path / "mine.mid").write_bytes(scale())
     (tmp_path / "mine-continued.mid").write_bytes(b"to be kept")
     (tmp_path / "text.mid").write_text("not MIDI", encoding="utf-8")
-    (tmp_path / "odd.mid").write_bytes(
-        midi_bytes.file([(0, b"\xff\x59\x02\x08\x00"), (0, midi_bytes.note_on(60)), (90, midi_bytes.note_off(60))])
-    )
+    notes_on_all_channels = [note_events((0, 90, 60), channel=channel) for channel in range(16)]
+    (tmp_path / "full.mid").write_bytes(midi_bytes.file(*notes_on_all_channels))
+    all_notes_off = [(2000 + tick, midi_bytes.control(123, 0, tick % 16)) for tick in range(3200)]
+    silenced = [*note_events((0, 500, 60), (900, 999, 62)), *all_notes_off]
+    (tmp_path / "silenced.mid").write_bytes(midi_bytes.file(silenced))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(SystemExit) as exit_info:
         call(*arguments)

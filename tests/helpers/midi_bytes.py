@@ -40,7 +40,7 @@ def track(events: Iterable[Event]) -> bytes:
     """Return a track chunk of events, sorted by tick; events of one tick stay in the order given."""
     body, previous_tick = b"", 0
     for tick, message in sorted(events, key=lambda event: event[0]):
-        body += _variable_length(tick - previous_tick) + message
+        body += variable_length(tick - previous_tick) + message
         previous_tick = tick
     body += b"\x00\xff\x2f\x00"
     return b"MTrk" + struct.pack(">I", len(body)) + body
@@ -57,7 +57,8 @@ def file(*tracks: Iterable[Event], kind: int = 1, division: int = 500) -> bytes:
     return b"MThd" + struct.pack(">IHHH", 6, kind, len(tracks), division) + b"".join(map(track, tracks))
 
 
-def _variable_length(number: int) -> bytes:
+def variable_length(number: int) -> bytes:
+    """Return a number in groups of seven bits, as MIDI files hold times and lengths."""
     groups = [number & 0x7F]
     while number := number >> 7:
         groups.append(number & 0x7F | 0x80)

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 from stages import extract
-from stages.midi import midi_pool
 from stages.midi.midi_io import read_midi
 from stages.params.extract import ExtractParams
 from stages.representation import note_table
@@ -228,23 +227,6 @@ def test_the_stage_writes_the_same_bytes_with_any_number_of_workers():
     assert seen[0] == seen[1]
 
 
-def test_a_file_that_crashes_the_reader_is_listed_as_unreadable(monkeypatch):
-    monkeypatch.setattr(midi_pool, "FILES_PER_TASK", 2)
-    for number in range(6):
-        put(**{f"song{number}": song(number)})
-    original = midi_pool.read_batch
-
-    def read(paths):  # nested, so that the worker gets the function itself and not its name
-        if any(path.stem == "song2" for path in paths):
-            os.abort()
-        return original(paths)
-
-    monkeypatch.setattr(midi_pool, "read_batch", read)
-    run(0, 0)
-    assert unreadable() == {"song2.mid": midi_pool.CRASH_REASON}
-    assert sizes()["train"]["pieces"] == "5"
-
-
 def test_damaged_files_are_unreadable_or_give_valid_notes():
     """Mutations of a real piece; the check of the note table would stop the stage at an invalid row."""
     with zipfile.ZipFile(ROOT / "data/etudes/etudes.zip") as archive:
@@ -272,4 +254,3 @@ def test_damaged_files_are_unreadable_or_give_valid_notes():
     num_readable, num_unreadable = int(sizes()["train"]["pieces"]), len(unreadable())
     assert num_readable + num_unreadable == 600
     assert min(num_readable, num_unreadable) > 50
-    assert midi_pool.CRASH_REASON not in unreadable().values()

@@ -20,7 +20,7 @@ def test_default_tempo_applies_until_the_first_change():
 
 
 def test_last_of_several_changes_at_one_tick_counts():
-    changes = TempoMap(np.array([0, 0, 1000, 1000]), np.array([1, 250_000, 7, 1_000_000]), 500)
+    changes = TempoMap(np.array([0, 0, 1000, 1000]), np.array([0, 250_000, 7, 1_000_000]), 500)
     assert changes.ticks_to_seconds(np.array([1000, 1500])).tolist() == pytest.approx([0.5, 1.5], abs=1e-12)
 
 
