@@ -61,6 +61,8 @@ def _explain(error: ValidationError, path: Path, model: type[BaseModel]) -> str:
 
 
 def _as_written(value: Any) -> str:
+    if isinstance(value, str):
+        return repr(value)  # in quotes, so that an empty one shows
     # As YAML has it: null, true, 2020-01-01; not as Python has it: None, True, datetime.date(2020, 1, 1).
     return (
         yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)

@@ -48,7 +48,7 @@ def test_sections_are_read_by_name_and_others_left_alone(tmp_path):
         ("train: {rate: 0.5, layers: '2'}", "train.layers = '2': must be a valid integer"),
         ("train: {rate: 0.5, layers: true}", "train.layers = true: must be a valid integer"),
         ("train: {rate: 2020-01-01, layers: 1}", "train.rate = 2020-01-01: must be a valid number"),
-        ("train: {rate: a夜, layers: 1}", "train.rate = a夜: must be a valid number"),
+        ("train: {rate: a夜, layers: 1}", "train.rate = 'a夜': must be a valid number"),
         ("train: 3", "train = 3: must be a block of keys"),
         ("- a", "the file = [a]: must be a block of keys"),
         ("", "the file = null: must be a block of keys"),
