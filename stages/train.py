@@ -8,6 +8,7 @@ reports/environment.json (versions and processor).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import pandas as pd
 
 from stages.params.train import TrainParams
 from stages.representation.grid_encoding import encode
-from stages.representation.note_table import read_notes
+from stages.representation.stored_notes import StoredNotes
 from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
 from stages.utils.json_io import write_json
@@ -55,13 +56,14 @@ def main(train: TrainParams) -> None:
     Raises:
         InputError: there is no music to train on, or training diverges.
     """
-    pieces = _read_pieces(TRAIN)
-    if not pieces:
+    pieces = StoredNotes(TRAIN)
+    if not pieces.num_notes:
         raise InputError(
             f"{TRAIN}: there are no notes to train on; the data set needs more pieces, or"
             " smaller extract.validation_fraction and extract.test_fraction"
         )
-    validation = [encode(piece)[: train.validation_max_notes] for piece in _read_pieces(VALIDATION)]
+    music = StoredNotes(VALIDATION)
+    validation = [encode(music.read(piece))[: train.validation_max_notes] for piece in music.num_notes]
 
     import_keras(train.backend)
     from stages.model.serialization import save_model
@@ -149,14 +151,10 @@ def fingerprint_files() -> list[Path]:
     return [TRAIN, VALIDATION, *(path for pattern in TRAINING_CODE for path in sorted(STAGES.glob(pattern)))]
 
 
-def _read_pieces(path: Path) -> list[pd.DataFrame]:
-    return [piece for _, piece in read_notes(path).groupby("piece")]
-
-
 def _train_network(
     network: BiLSTM,
     train: TrainParams,
-    pieces: list[pd.DataFrame],
+    pieces: StoredNotes,
     validation: list[np.ndarray],
     checkpoint: Checkpoint,
 ) -> TrainingState:
@@ -165,7 +163,10 @@ def _train_network(
     from stages.training.prefetch import prefetch
     from stages.training.trainer import Trainer
 
-    score, training_pieces = make_scorer(network), [TrainingPiece.from_notes(piece) for piece in pieces]
+    score = make_scorer(network)
+    training_pieces = [
+        TrainingPiece(length, partial(_encode_piece, pieces, piece)) for piece, length in pieces.num_notes.items()
+    ]
     trainer = Trainer(
         build_training_model(network, train),
         training_config(train),
@@ -183,6 +184,10 @@ def _train_network(
         return trainer.train(make_batches)
     except FloatingPointError as error:
         raise InputError(f"params.yaml: train.learning_rate = {train.learning_rate}: {error}; lower it") from None
+
+
+def _encode_piece(pieces: StoredNotes, piece: int, time_stretch: float) -> np.ndarray:
+    return encode(pieces.read(piece), time_stretch)
 
 
 def _write_loss_history(history: History) -> None:

@@ -33,10 +33,25 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     Raises:
         InputError: the file is missing, is not parquet, has another version or lacks a column; one line.
     """
+    with open_table(path, schema) as file:
+        return file.read()
+
+
+@contextmanager
+def open_table(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
+    """Open a parquet file that a stage wrote, to read parts of it.
+
+    Args:
+        path: the file.
+        schema: see `read_table`.
+
+    Raises:
+        InputError: see `read_table`; also for an error while the file is read in the block.
+    """
     try:
         with pq.ParquetFile(path) as file:
             _check_schema(path, file.schema_arrow, schema)
-            return file.read()
+            yield file
     except FileNotFoundError:
         raise InputError(f"{path}: not found; `dvc repro` makes it, `dvc pull` fetches it") from None
     except (pa.ArrowException, OSError) as error:

@@ -1,0 +1,78 @@
+"""Reading the pieces of a note table as they are needed, where the table may be larger than the memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stages.representation.note_table import NOTE_SCHEMA
+from stages.representation.parquet_io import open_table
+from stages.utils.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("start", "sounding_duration", "pitch", "velocity")
+"""What a piece is encoded from (`grid_encoding.encode`)."""
+
+CACHED_ROW_GROUPS = 32
+"""Row groups that are kept in memory, 120 MB; those of MAESTRO's training split are 22."""
+
+
+class StoredNotes:
+    """Holds the note table of a split and reads its pieces one by one, a row group at a time.
+
+    The row groups that were used last stay in memory. So a small table is read once, and a large one takes no more
+    memory.
+
+    Attributes:
+        num_notes: the length of each piece, by its number; in the order of the table.
+    """
+
+    def __init__(self, path: Path, cached_row_groups: int = CACHED_ROW_GROUPS) -> None:
+        """Find the pieces of a note table.
+
+        Args:
+            path: a file that `note_table.notes_writer` wrote: each row group ends with a piece.
+            cached_row_groups: row groups that are kept in memory, at least 1.
+
+        Raises:
+            InputError: see `parquet_io.read_table`; or a piece is in two row groups.
+        """
+        self._path, self._cached_row_groups = path, cached_row_groups
+        self._cache: OrderedDict[int, dict[str, np.ndarray]] = OrderedDict()
+        self._place: dict[int, tuple[int, int]] = {}  # row group and first row in it
+        self.num_notes: dict[int, int] = {}
+        with open_table(path, NOTE_SCHEMA) as file:
+            for group in range(file.num_row_groups):
+                piece = file.read_row_group(group, columns=["piece"])["piece"].to_numpy()
+                numbers, first_rows, lengths = np.unique(piece, return_index=True, return_counts=True)
+                for number, row, length in zip(*map(np.ndarray.tolist, (numbers, first_rows, lengths)), strict=True):
+                    if number in self._place:
+                        raise InputError(f"{path}: piece {number} lies in two row groups; run `dvc repro extract`")
+                    self._place[number], self.num_notes[number] = (group, row), length
+
+    def read(self, piece: int) -> pd.DataFrame:
+        """Return the notes of a piece, with the columns COLUMNS.
+
+        Raises:
+            InputError: the file has changed or is gone.
+        """
+        import pandas as pd
+
+        group, row = self._place[piece]
+        rows = slice(row, row + self.num_notes[piece])
+        return pd.DataFrame({name: values[rows] for name, values in self._row_group(group).items()})
+
+    def _row_group(self, group: int) -> dict[str, np.ndarray]:
+        if group not in self._cache:
+            with open_table(self._path, NOTE_SCHEMA) as file:
+                table = file.read_row_group(group, columns=list(COLUMNS))
+            while len(self._cache) >= self._cached_row_groups:
+                self._cache.popitem(last=False)
+            self._cache[group] = {name: table[name].to_numpy() for name in COLUMNS}
+        self._cache.move_to_end(group)
+        return self._cache[group]

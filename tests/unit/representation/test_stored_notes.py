@@ -1,0 +1,98 @@
+"""Pieces read one by one from the row groups of a note table are those of the whole table."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from stages.representation import note_table, parquet_io
+from stages.representation.grid_encoding import encode
+from stages.representation.stored_notes import COLUMNS, StoredNotes
+from stages.utils.errors import InputError
+
+PIECES, GROUP_NOTES = 40, 500
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """A note table of pieces of 1 to 300 notes; number 7 has none."""
+    path = tmp_path_factory.mktemp("notes") / "train.parquet"
+    with pytest.MonkeyPatch.context() as patch, note_table.notes_writer(path) as append:
+        patch.setattr(note_table, "ROW_GROUP_SIZE", GROUP_NOTES)
+        for piece in range(PIECES):
+            if piece != 7:
+                append(piece, random_columns(piece))
+    assert 5 < pq.ParquetFile(path).num_row_groups < PIECES
+    return path
+
+
+def random_columns(piece):
+    random = np.random.default_rng(piece)
+    notes = int(random.integers(1, 300))
+    start = np.cumsum(random.uniform(0.01, 0.5, notes))
+    duration = random.uniform(0.1, 2, notes).astype(np.float32)
+    return {
+        "start": start,
+        "step": np.diff(start, prepend=start[:1]).astype(np.float32),
+        "key_duration": duration,
+        "sounding_duration": duration,
+        "pitch": random.integers(21, 109, notes).astype(np.uint8),
+        "velocity": random.integers(1, 128, notes).astype(np.uint8),
+    }
+
+
+@pytest.mark.parametrize("cached_row_groups", [1, 3, 100])
+def test_pieces_are_those_of_the_whole_table_in_any_order(path, cached_row_groups):
+    whole = dict(list(note_table.read_notes(path).groupby("piece")))
+    stored = StoredNotes(path, cached_row_groups)
+    assert list(stored.num_notes) == list(whole)
+    for piece in np.random.default_rng(1).permutation(list(whole)):
+        notes = stored.read(piece)
+        assert len(notes) == stored.num_notes[piece]
+        pd.testing.assert_frame_equal(notes, whole[piece][list(COLUMNS)].reset_index(drop=True))
+        assert (encode(notes, 1.05) == encode(whole[piece], 1.05)).all()
+
+
+@pytest.mark.parametrize("cached_row_groups, reads", [(1, 2), (100, 1)])
+def test_row_groups_that_were_used_last_are_not_read_again(path, monkeypatch, cached_row_groups, reads):
+    stored = StoredNotes(path, cached_row_groups)
+    opened = []
+    monkeypatch.setattr(
+        "stages.representation.stored_notes.open_table", lambda *args: opened.append(1) or parquet_io.open_table(*args)
+    )
+    for piece in (0, 0, PIECES - 1, 0):
+        stored.read(piece)
+    assert len(opened) == 1 + reads
+
+
+def test_memory_does_not_grow_with_the_table(path):
+    def kept_bytes(cached_row_groups):
+        stored = StoredNotes(path, cached_row_groups)
+        for piece in stored.num_notes:
+            stored.read(piece)
+        return sum(values.nbytes for group in stored._cache.values() for values in group.values())
+
+    bytes_per_note = 8 + 4 + 1 + 1
+    assert kept_bytes(2) <= 2 * (GROUP_NOTES + 300) * bytes_per_note < kept_bytes(100)
+
+
+def test_a_piece_in_two_row_groups_is_an_error(tmp_path):
+    table = note_table.to_arrow(
+        {"piece": np.zeros(9, np.int32)} | trimmed(random_columns(3), 9), note_table.NOTE_SCHEMA
+    )
+    parquet_io.write_table(tmp_path / "a.parquet", table, row_group_size=5)
+    with pytest.raises(InputError, match=r"a\.parquet: piece 0 lies in two row groups; run `dvc repro extract`"):
+        StoredNotes(tmp_path / "a.parquet")
+
+
+def trimmed(columns, notes):
+    return {name: values[:notes] for name, values in columns.items()}
+
+
+def test_a_file_that_goes_away_is_an_input_error(path, tmp_path):
+    copy = tmp_path / "train.parquet"
+    copy.write_bytes(path.read_bytes())
+    stored = StoredNotes(copy)
+    copy.unlink()
+    with pytest.raises(InputError, match=r"train\.parquet: not found"):
+        stored.read(0)
