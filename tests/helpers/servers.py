@@ -38,10 +38,17 @@ def following(command: list[str], sign: str) -> Iterator[str]:
 
 
 @contextmanager
-def git_daemon(folder: Path) -> Iterator[str]:
-    """Serve the git repositories in a folder, and yield the address to which the name of one is added."""
+def git_daemon(folder: Path, writable: bool = False) -> Iterator[str]:
+    """Serve the git repositories in a folder, and yield the address to which the name of one is added.
+
+    Args:
+        folder: the repositories.
+        writable: whether anybody may push to them.
+    """
     port = free_port()
     command = ["git", "daemon", f"--base-path={folder}", "--export-all", "--listen=127.0.0.1", f"--port={port}"]
+    if writable:
+        command.append("--enable=receive-pack")
     with following([*command, "--verbose", str(folder)], "Ready to rumble"):
         yield f"git://127.0.0.1:{port}"
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.helpers.dvc_clone import committed_copy, environment, fresh_clone, run
-from tests.helpers.servers import following, free_port
+from tests.helpers.servers import following, free_port, git_daemon
 
 SSHD = shutil.which("sshd", path=f"{environment()['PATH']}{os.pathsep}/usr/sbin")
 RCLONE = shutil.which("rclone", path=environment()["PATH"])
@@ -180,6 +180,34 @@ def test_what_is_pushed_is_pulled_byte_for_byte_even_if_both_are_interrupted(ser
     hashes = {out["path"]: out["md5"] for stage in lock.values() for out in stage.get("outs", [])}
     assert {hashes[out] for out in PUSHED} <= set(remote.objects())
     assert not {hashes["data/raw"], hashes["data/notes"]} & set(remote.objects())
+
+
+def test_an_experiment_of_another_machine_comes_back_through_git_and_the_remote(server, sender, tmp_path):
+    """As docs/sharing.md says: a clone runs it and pushes; the one that asked for it pulls, and runs nothing."""
+    remote = server.remote("experiments")
+    assert run("dvc", "push", "-q", cwd=connect(sender, remote)).returncode == 0
+    assert run("git", "clone", "-q", "--bare", str(sender), "hub.git", cwd=tmp_path).returncode == 0
+    with git_daemon(tmp_path, writable=True) as address:
+        here, there = tmp_path / "here", tmp_path / "there"
+        for place in (here, there):
+            assert run("git", "clone", "-q", f"{address}/hub.git", str(place), cwd=tmp_path).returncode == 0
+            connect(place, remote)
+        settings = ["--set-param", "generate.temperature=0.7", "--pull", "--allow-missing"]
+        for place, command in (
+            (there, ["dvc", "exp", "run", "--name", "far", *settings, "compare"]),
+            (there, ["dvc", "exp", "push", "-q", "origin", "far"]),
+            (here, ["dvc", "exp", "pull", "-q", "origin", "far"]),
+            (here, ["dvc", "exp", "branch", "far", "softer"]),
+            (here, ["git", "checkout", "-q", "softer"]),
+            (here, ["dvc", "checkout", "-q", "reports/samples"]),
+        ):
+            done = run(*command, cwd=place)
+            assert done.returncode == 0, (command, done.stderr[-3000:])
+    for name in ("dvc.lock", "reports/overlap.json", "params.yaml"):
+        assert (here / name).read_bytes() == (there / name).read_bytes()
+        assert (here / name).read_bytes() != (sender / name).read_bytes()
+    played = {path.name: path.read_bytes() for path in (here / "reports/samples").iterdir()}
+    assert played == {path.name: path.read_bytes() for path in (there / "reports/samples").iterdir()}
 
 
 def test_a_corrupted_object_is_named_and_can_be_replaced(sender, tmp_path):
