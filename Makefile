@@ -37,7 +37,7 @@ LOCKS := requirements requirements-remotes requirements-dev benchmarks/requireme
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ablations $(ABLATIONS) bench test test-fast lint publish-run check-lock lock clean
+.PHONY: help setup demo ablations $(ABLATIONS) run-queue bench test test-fast lint publish-run check-lock lock clean
 
 ##@ Set-up
 
@@ -87,6 +87,13 @@ $(ABLATIONS): $(VENV)/requirements
 	@$(BIN)/dvc exp remove --quiet $@ 2>/dev/null || true
 	PATH="$(BIN):$$PATH" $(BIN)/dvc exp run --temp --name $@ \
 		$(foreach param,$(ABLATION_BUDGET) $($@),-S $(param)) train
+
+# `dvc exp run --run-all` exits with 0 whatever becomes of the experiments.
+run-queue: $(VENV)/requirements  ## run the queued experiments (dvc exp run --queue); fails if one of them does
+	@PATH="$(BIN):$$PATH" $(BIN)/dvc exp run --run-all
+	@if $(BIN)/dvc queue status | grep -w Failed; then \
+		echo "error: these experiments failed; \`dvc queue logs NAME\` tells why, \`dvc queue remove --failed\` forgets them"; \
+		exit 1; fi >&2
 
 # PyTorch and other libraries that only the benchmarks need have an environment and a lock file of their own.
 $(BENCH_VENV)/requirements: requirements.txt benchmarks/requirements.txt
