@@ -34,6 +34,7 @@ SMALL = {
     "trunk_units": 8,
     "head_units": 8,
     "duration_pointers": True,
+    "shared_ends": True,
     "batch_size": 4,
     "seq_len": 8,
     "stateful": True,
@@ -42,6 +43,7 @@ SMALL = {
     "max_gap_notes": 4,
     "transpose_semitones": 3,
     "time_stretch": 0.05,
+    "velocity_shift": 2,
     "dropout": 0.2,
     "epochs": 2,
     "steps_per_epoch": 3,
@@ -52,6 +54,7 @@ SMALL = {
     "patience": 5,
     "validation_max_notes": 16,
     "precision": "float32",
+    "backend": "tensorflow",
 }
 
 

@@ -23,7 +23,14 @@ from tests.helpers.numpy_model import random_fields
 pytestmark = pytest.mark.slow
 
 CONFIG = TrainingConfig(
-    epochs=4, steps_per_epoch=3, learning_rate=0.01, warmup_steps=2, weight_decay=0.1, clip_norm=1.0, patience=9
+    notes_per_update=32,
+    epochs=4,
+    steps_per_epoch=3,
+    learning_rate=0.01,
+    warmup_steps=2,
+    weight_decay=0.1,
+    clip_norm=1.0,
+    patience=9,
 )
 BATCHES = BatchConfig(
     seed=1,
