@@ -2,8 +2,8 @@
 
     python -m benchmarks.gpu
 
-Needs an NVIDIA GPU and `pip install "jax[cuda13]"`; it is no part of `make bench`. Takes about three minutes, most of
-it compiling. Prints the result and writes it to benchmarks/results/gpu.json:
+Needs an NVIDIA GPU and `pip install "jax[cuda13]"`; it is no part of `make bench`. Takes about a minute, most of it
+compiling. Prints the result and writes it to benchmarks/results/gpu.json:
 
 - the largest difference between the likelihood of random pieces on the GPU and on the processor, in nats per note, with
   the default network;

@@ -17,6 +17,7 @@ import argparse
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 import keras
@@ -36,7 +37,7 @@ from stages.metrics.note_features import add_features
 from stages.model.bilstm import BiLSTM
 from stages.model.serialization import load_model
 from stages.params.train import TrainParams
-from stages.representation.grid_encoding import decode
+from stages.representation.grid_encoding import decode, encode
 from stages.representation.note_table import read_notes
 from stages.training.data import TrainingPiece
 from stages.training.determinism import single_thread_ops
@@ -104,7 +105,7 @@ def _run_ours(notes: pd.DataFrame, seconds: float, num_samples: int) -> tuple[di
 
 def _train_for(seconds: float, train: TrainParams, notes: pd.DataFrame) -> tuple[BiLSTM, int, float]:
     # The network after training for a time, which leaves out the first update; the notes seen, and the exact time.
-    pieces = [TrainingPiece.from_notes(piece) for _, piece in notes.groupby("piece")]
+    pieces = [TrainingPiece(len(piece), partial(encode, piece)) for _, piece in notes.groupby("piece")]
     model = build_model(train)
     model.compile(Muon(0.0, train.weight_decay, global_clipnorm=train.clip_norm), jit_compile=False)
     batches = batches_of_pieces(train, pieces)

@@ -191,7 +191,7 @@ def field_batches(
     skip: int = 0,
     start_fractions: Sequence[float] | np.ndarray | None = None,
 ) -> Iterator[FieldBatch]:
-    """Yield the same windows as window_batches, in a form that is a hundredth of the size."""
+    """Yield the same windows as window_batches, in a form that is much smaller."""
     readers = [_FieldReader(seq_len) for _ in range(batch_size)]
     for windows in islice(_schedule(pieces, batch_size, seq_len, start_fractions), skip, None):
         fields = _padding_fields((batch_size, NUM_RECENT + 1 + seq_len + lookahead))

@@ -7,10 +7,8 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from stages.model.batching import FieldBatch, PieceSource, WindowBatch, field_batches, window_batches
-from stages.representation.grid_encoding import encode
 from stages.training import augmentation
 
 # What a random generator is for: the second number of its seed.
@@ -28,11 +26,6 @@ class TrainingPiece:
 
     num_notes: int
     load_fields: Callable[[float], np.ndarray]
-
-    @classmethod
-    def from_notes(cls, notes: pd.DataFrame) -> "TrainingPiece":
-        """Make a training piece of the note table of one piece."""
-        return cls(len(notes), partial(encode, notes))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,10 @@ import itertools
 from functools import partial
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from stages.model.history import PAD_PITCH
-from stages.representation.grid_encoding import DURATION, PITCH, STEP, VELOCITY, encode
+from stages.representation.grid_encoding import PITCH, VELOCITY
 from stages.training.data import BatchConfig, TrainingPiece, training_batches
 from tests.helpers.numpy_model import random_fields
 
@@ -101,17 +100,6 @@ def test_gaps_are_short_more_often_than_long():
     gaps = np.concatenate([batch["gap"] for batch in batches])
     counts = np.bincount(gaps, minlength=6)[1:]
     assert counts == pytest.approx(len(gaps) * np.arange(1, 6) ** -0.5 / 3.2317, rel=0.15)
-
-
-def test_a_training_piece_encodes_its_note_table_at_the_tempo_asked_for():
-    notes = pd.DataFrame(
-        {"start": [0.0, 1.0], "sounding_duration": [0.5, 0.5], "pitch": [60, 64], "velocity": [64, 64]}
-    )
-    piece = TrainingPiece.from_notes(notes)
-    assert piece.num_notes == 2
-    assert (piece.load_fields(1.0) == encode(notes)).all()
-    assert piece.load_fields(1.1)[:, STEP].tolist() == [0, 110]
-    assert piece.load_fields(1.1)[:, DURATION].tolist() == [55, 55]
 
 
 def test_batches_to_expand_on_the_device_hold_the_same_windows():

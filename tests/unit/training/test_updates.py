@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,8 +15,8 @@ from stages.training.losses import LossSums
 from stages.training.updates import make_updates
 from tests.helpers.jax_training import BATCH_SIZE, SIZES, make_model
 from tests.helpers.numpy_model import random_fields
+from tests.helpers.source_analysis import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {
     "seed": 1,
     "batch_size": BATCH_SIZE,
