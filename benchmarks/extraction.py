@@ -17,6 +17,7 @@ import argparse
 import itertools
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,7 @@ class Measurement:
     seconds: float
     notes: int  # tokens of miditok
     peak_bytes: int = 0  # largest memory of the process and its workers; 0 if not watched
+    cpu_seconds: float = 0.0  # processor time of the process and its workers; 0 if not measured
 
 
 def main() -> None:
@@ -64,14 +66,14 @@ def main() -> None:
     arguments = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
-        raw = _find_raw(arguments.raw, Path(folder))
+        raw = find_raw(arguments.raw, Path(folder))
         files = [raw / piece.file for piece in list_pieces(raw, 0.1, 0.1)]
         sample = files[:: max(1, len(files) // SAMPLE_FILES)][:SAMPLE_FILES]
         workspace = Path(folder, "all")
         Path(workspace, "data").mkdir(parents=True)
         Path(workspace, "data/raw").symlink_to(raw)
         readers = dict.fromkeys(ALL_FILES_READERS, files) | dict.fromkeys(SAMPLED_READERS, sample)
-        cases = {"stage": partial(_run_stage, workspace)}
+        cases = {"stage": partial(run_stage, workspace)}
         cases |= {name: partial(_run_reader, name, read_files) for name, read_files in readers.items()}
         measurements = measure_in_turn(cases, arguments.repeats)
         growth = {count: _measure_growth(Path(folder, str(count)), files, count) for count in GROWTH_FILES}
@@ -85,7 +87,13 @@ def main() -> None:
     write_result("extraction", result, *PACKAGES)
 
 
-def _find_raw(chosen: Path | None, folder: Path) -> Path:
+def find_raw(chosen: Path | None, folder: Path) -> Path:
+    """Return the folder of the data set to read, see the module's docstring.
+
+    Args:
+        chosen: what the user asked for.
+        folder: where the étude corpus is unpacked if need be.
+    """
     raw = (chosen or ROOT / "data/raw").resolve()
     if chosen or raw.is_dir():
         return raw
@@ -133,7 +141,7 @@ def _measure_growth(workspace: Path, files: list[Path], count: int) -> dict[str,
     Path(workspace, "data/raw").mkdir(parents=True)
     for number, file in enumerate(itertools.islice(itertools.cycle(files), count)):
         _link_or_copy(file, workspace / f"data/raw/{number}.mid")
-    measurement = _run_stage(workspace, watch_memory=True)
+    measurement = run_stage(workspace, watch_every=0.02)
     shutil.rmtree(workspace)
     return {
         "seconds": round_value(measurement.seconds),
@@ -149,22 +157,39 @@ def _link_or_copy(file: Path, target: Path) -> None:
         shutil.copy(file, target)
 
 
-def _run_stage(workspace: Path, watch_memory: bool = False) -> Measurement:
-    # Watching memory takes processor time from the stage.
+def run_stage(workspace: Path, watch_every: float | None = None, **environment: str) -> Measurement:
+    """Run the extract stage in a folder that has data/raw.
+
+    Args:
+        workspace: the folder.
+        watch_every: seconds after which to look at the memory again, which takes some processor time; None for never.
+        environment: variables to set for it.
+    """
     shutil.copy(ROOT / "params.yaml", workspace)
     log = Path(workspace, "log")
     with log.open("w") as stderr:
-        start, peak = time.perf_counter(), 0
-        stage = psutil.Popen([sys.executable, str(ROOT / "stages"), "extract"], cwd=workspace, stderr=stderr)
-        while watch_memory and stage.poll() is None:
+        start, cpu_start, peak = time.perf_counter(), _cpu_seconds(), 0
+        stage = psutil.Popen(
+            [sys.executable, str(ROOT / "stages"), "extract"],
+            cwd=workspace,
+            stderr=stderr,
+            env=os.environ | environment,
+        )
+        while watch_every and stage.poll() is None:
             peak = max(peak, sum(map(_resident_bytes, [stage, *_descendants(stage)])))
-            time.sleep(0.02)
+            time.sleep(watch_every)
         stage.wait()
-        seconds = time.perf_counter() - start
+        seconds, cpu_seconds = time.perf_counter() - start, _cpu_seconds() - cpu_start
     if stage.returncode:
         sys.exit(f"the extract stage failed:\n{log.read_text()}")
     report = json.loads(Path(workspace, "reports/corpus.json").read_text(encoding="utf-8"))
-    return Measurement(seconds, report["notes"], peak)
+    return Measurement(seconds, report["notes"], peak, cpu_seconds)
+
+
+def _cpu_seconds() -> float:
+    # Of all processes that have ended and their workers.
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _descendants(process: psutil.Process) -> list[psutil.Process]:

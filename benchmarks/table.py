@@ -10,12 +10,12 @@ from benchmarks.measurement import ROOT, read_result, round_value
 TABLE = ROOT / "benchmarks/README.md"
 _HEAD = """# Benchmarks
 
-`make bench` takes all of these measurements but those of `gpu`, in about 12 minutes on two cores;
+`make bench` takes all of these measurements but those of `gpu`, in about 20 minutes on two cores;
 `make bench PARTS="extraction dvc"` takes some of them. Each part is a module of this folder, whose docstring says what
 it measures and how. `results/` holds the figures with their range and the machine on which they were measured;
 `python -m benchmarks.table` writes this page from them. Figures are medians, and /s means notes per second. The figures
-of a row were measured in turn, except for the rows `notebook` and those of the growing number of files, which come from
-one run each.
+of a row were measured in turn, except for the rows `notebook` and `scaling` and those of the growing number of files,
+which come from one run each.
 
 | part | what | ours | compared with | ratio |
 |---|---|---|---|---|
@@ -79,6 +79,18 @@ def _extraction_rows(result: dict) -> Iterator[Row]:
         yield f"reading {int(files):,} files", f"{growth['seconds']} s, {growth['peak_mb']} MB", "", ""
 
 
+def _scaling_rows(result: dict) -> Iterator[Row]:
+    notes = result["notes_per_file"]
+    for files, growth in result["growth"].items():
+        what = f"reading {int(files):,} files of {notes:,} notes"
+        yield what, f"{growth['cpu_seconds']} s of processor time, {growth['peak_mb']} MB", "", ""
+    dask = result["dask"]
+    here = result["growth"][str(dask["files"])]
+    what = f"reading {dask['files']:,} files of {notes:,} notes on a Dask cluster of {dask['workers']} workers"
+    alone = f"without it, all processes: {here['cpu_seconds']} s, {here['peak_mb']} MB"
+    yield what, f"the stage itself: {dask['cpu_seconds']} s of processor time, {dask['peak_mb']} MB", alone, ""
+
+
 def _training_rows(result: dict) -> Iterator[Row]:
     peak = result["float32_peak_gflops"]["median"]
     for name, case in result["cases"].items():
@@ -125,6 +137,7 @@ def _dvc_rows(result: dict) -> Iterator[Row]:
 PARTS = {
     "notebook": _notebook_rows,
     "extraction": _extraction_rows,
+    "scaling": _scaling_rows,
     "training": _training_rows,
     "gpu": _gpu_rows,
     "generation": _generation_rows,

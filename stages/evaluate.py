@@ -12,15 +12,17 @@ All values are negative log-likelihoods in nats per note. Writes
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from stages.params.evaluate import EvaluateParams
 from stages.representation.grid_encoding import encode
-from stages.representation.note_table import read_notes, read_pieces
+from stages.representation.note_table import read_pieces
+from stages.representation.stored_notes import StoredNotes
 from stages.utils import paths
 from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
@@ -56,36 +58,47 @@ def main(evaluate: EvaluateParams) -> None:
     write_json(NLL, _metrics(scores, gaps))
 
 
+@dataclass(frozen=True)
+class _StoredPiece:
+    """A piece whose notes on the grid are read each time that numpy makes an array of it."""
+
+    notes: StoredNotes
+    number: int  # its row in the pieces table
+
+    def __len__(self) -> int:
+        return self.notes.num_notes[self.number]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return encode(self.notes.read(self.number))
+
+
 def _score_validation(network: BiLSTM) -> dict[str, Nll]:
     from stages.model import likelihood
 
-    pieces = _read_fields("validation")
+    pieces = _find_pieces("validation")
     if not pieces:
         return {}
-    return {"validation": likelihood.make_scorer(network)(list(pieces.values()), "validation").mean()}
+    return {"validation": likelihood.make_scorer(network)(pieces, "validation").mean()}
 
 
 def _score_test(network: BiLSTM, gaps: list[int]) -> dict[str, Nll]:
     from stages.model import likelihood
 
-    pieces = _read_fields("test")
+    pieces = _find_pieces("test")
     if not pieces:
         return {}
-    scores = likelihood.make_scorer(network, gaps)(list(pieces.values()), "test")
+    scores = likelihood.make_scorer(network, gaps)(pieces, "test")
     result = {"test": scores.mean()}
-    unshared = _has_unshared_title(list(pieces))
+    unshared = _has_unshared_title([piece.number for piece in pieces])
     if unshared.any():
         result["test_unshared_titles"] = {"total": scores.mean(pieces=unshared)["total"]}
-    train_notes = np.concatenate(list(_read_fields("train").values()))
-    test_notes = np.concatenate(list(pieces.values()))
-    result["unigram"] = likelihood.name_fields(likelihood.unigram_nll(train_notes, test_notes))
+    result["unigram"] = likelihood.name_fields(likelihood.unigram_nll(_find_pieces("train"), pieces))
     return result | {f"infill_gap_{gap}": scores.mean(gap) for gap in gaps}
 
 
-def _read_fields(split: str) -> dict[int, np.ndarray]:
-    # The fields of each piece, by its row in the pieces table.
-    notes = read_notes(paths.NOTES / f"{split}.parquet")
-    return {int(piece): encode(piece_notes) for piece, piece_notes in notes.groupby("piece")}
+def _find_pieces(split: str) -> list[_StoredPiece]:
+    notes = StoredNotes(paths.NOTES / f"{split}.parquet")
+    return [_StoredPiece(notes, number) for number in notes.num_notes]
 
 
 def _has_unshared_title(test_pieces: list[int]) -> np.ndarray:

@@ -8,11 +8,11 @@ Reads data/raw. Writes data/notes/{train,validation,test}.parquet and data/notes
 - reports/unreadable.csv: the files that could not be read, and why; also when the stage fails because of them.
 """
 
+from array import array
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -35,19 +35,28 @@ MAX_NAMED_FILES = 3
 
 @dataclass
 class _Corpus:
-    """What is known of the files read so far."""
+    """What is known of the files read so far: some 20 bytes for each piece beside what lists it."""
 
-    pieces: list[dict[str, Any]] = field(default_factory=list)  # rows of the pieces table
+    pieces: list[Piece] = field(default_factory=list)  # rows of the pieces table, in order, with the two next
+    notes: array = field(default_factory=lambda: array("l"))
+    seconds: array = field(default_factory=lambda: array("d"))
     unreadable: list[tuple[str, str]] = field(default_factory=list)  # file and reason
     summaries: dict[str, SplitSummary] = field(default_factory=lambda: {split: SplitSummary() for split in SPLITS})
 
     def add_piece(self, piece: Piece, columns: Columns) -> int:
         """Add a readable file and return its number in the pieces table."""
-        number, notes = len(self.pieces), len(columns["start"])
         seconds = float((columns["start"] + columns["sounding_duration"]).max())
-        self.pieces.append({"piece": number, **vars(piece), "notes": notes, "seconds": seconds})
+        self.pieces.append(piece)
+        self.notes.append(len(columns["start"]))
+        self.seconds.append(seconds)
         self.summaries[piece.split].add(columns, seconds)
-        return number
+        return len(self.pieces) - 1
+
+    def table(self) -> dict[str, Sequence]:
+        """Return the columns of the pieces table."""
+        names = [column.name for column in fields(Piece)]
+        columns = {name: [getattr(piece, name) for piece in self.pieces] for name in names}
+        return {"piece": range(len(self.pieces)), **columns, "notes": self.notes, "seconds": self.seconds}
 
 
 def main(extract: ExtractParams) -> None:
@@ -60,13 +69,12 @@ def main(extract: ExtractParams) -> None:
         # Written also where the stage fails, for its message names only a few files.
         _write_rows(UNREADABLE, ("file", "reason"), corpus.unreadable)
         _check_readable(corpus, extract.max_unreadable_fraction)
-    columns = {name: [piece[name] for piece in corpus.pieces] for name in corpus.pieces[0]}
-    write_pieces(paths.NOTES / "pieces.parquet", columns)
+    write_pieces(paths.NOTES / "pieces.parquet", corpus.table())
     _write_reports(corpus)
 
 
 def _read_files(listed: list[Piece], append: dict[str, Callable[[int, Columns], None]], corpus: _Corpus) -> None:
-    with closing(read_midi_files([paths.RAW / piece.file for piece in listed])) as results:
+    with closing(read_midi_files(paths.RAW / piece.file for piece in listed)) as results:
         for piece, result in zip(tqdm(listed, "reading MIDI", unit=" files"), results, strict=True):
             if isinstance(result, str):
                 corpus.unreadable.append((piece.file, result))

@@ -17,6 +17,7 @@ import pandas as pd
 
 from stages.params.train import TrainParams
 from stages.representation.grid_encoding import encode
+from stages.representation.parquet_io import table_files
 from stages.representation.stored_notes import StoredNotes
 from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
@@ -148,7 +149,8 @@ def training_config(train: TrainParams) -> TrainingConfig:
 
 def fingerprint_files() -> list[Path]:
     """Return data and code that a checkpoint and the run that resumes from it must have in common."""
-    return [TRAIN, VALIDATION, *(path for pattern in TRAINING_CODE for path in sorted(STAGES.glob(pattern)))]
+    code = (path for pattern in TRAINING_CODE for path in sorted(STAGES.glob(pattern)))
+    return [*table_files(TRAIN), *table_files(VALIDATION), *code]
 
 
 def _train_network(

@@ -23,7 +23,7 @@ HASH_DIGITS = 13
 """Hexadecimal digits of the SHA-256 that decide a split: 52 bits, which a float64 holds exactly."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """One MIDI file of a data set."""
 

@@ -3,14 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from stages.representation.note_table import sort_notes
+from stages.representation.note_table import NOTE_SCHEMA, sort_notes
+from stages.representation.stored_notes import StoredNotes
 
 
-def take_excerpts(notes: pd.DataFrame, max_excerpts: int, length: int) -> tuple[pd.DataFrame, np.ndarray]:
+def take_excerpts(notes: StoredNotes, max_excerpts: int, length: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Cut non-overlapping excerpts out of all pieces of a note table, evenly spaced.
 
     Args:
-        notes: a note table.
+        notes: a note table, with all columns but `piece`; only pieces with excerpts are read.
         max_excerpts: the number of excerpts; fewer are returned if the music has no more.
         length: the notes of an excerpt, >= 1; shorter pieces are excerpts as a whole.
 
@@ -18,15 +19,16 @@ def take_excerpts(notes: pd.DataFrame, max_excerpts: int, length: int) -> tuple[
         A note table in which each excerpt is a piece, numbered from 0, that begins at 0 s; and for each excerpt the
         piece of `notes` that it comes from, shape (excerpts,).
     """
-    piece = notes["piece"].to_numpy()
-    piece_starts, piece_sizes = _piece_bounds(piece)
-    starts = np.sort(np.concatenate([excerpt_starts(piece, length), piece_starts[piece_sizes < length]]))
+    numbers, sizes = (np.array(list(values), np.int64) for values in (notes.num_notes, notes.num_notes.values()))
+    first_rows = np.cumsum(sizes) - sizes
+    starts = np.sort(np.concatenate([_adjacent(first_rows, sizes, length), first_rows[sizes < length]]))
     starts = evenly_spaced(starts, max_excerpts)
-    lengths = np.minimum(np.searchsorted(piece, piece[starts], side="right") - starts, length)
-    excerpt = np.repeat(np.arange(len(starts), dtype=np.int32), lengths)
-    table = notes.take(starts[excerpt] + _index_within(lengths))
-    start = table["start"].to_numpy() - notes["start"].to_numpy()[starts][excerpt]
-    return sort_notes(table.assign(piece=excerpt, start=start)), piece[starts]
+    index = np.searchsorted(first_rows, starts, side="right") - 1
+    tables = [NOTE_SCHEMA.empty_table().to_pandas()] if not len(starts) else []
+    for number, piece, row in zip(range(len(starts)), numbers[index], starts - first_rows[index], strict=True):
+        table = notes.read(piece)[row : row + length]
+        tables.append(table.assign(piece=np.int32(number), start=table["start"] - table["start"].iloc[0]))
+    return sort_notes(pd.concat(tables)), numbers[index]
 
 
 def excerpt_starts(piece: np.ndarray, length: int) -> np.ndarray:
@@ -41,10 +43,16 @@ def excerpt_starts(piece: np.ndarray, length: int) -> np.ndarray:
     """
     if length < 1:
         return np.zeros(0, np.int64)
-    piece_starts, piece_sizes = _piece_bounds(piece)
-    counts = piece_sizes // length
-    first_starts = piece_starts + (piece_sizes - counts * length) // 2
-    return np.repeat(first_starts, counts) + _index_within(counts) * length
+    first_rows = np.flatnonzero(np.diff(piece, prepend=-1))
+    return _adjacent(first_rows, np.diff(first_rows, append=len(piece)), length)
+
+
+def _adjacent(first_rows: np.ndarray, sizes: np.ndarray, length: int) -> np.ndarray:
+    # The first row of each excerpt of pieces, given the first row of each and its number of notes.
+    counts = sizes // length
+    first_starts = first_rows + (sizes - counts * length) // 2
+    index_in_piece = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(first_starts, counts) + index_in_piece * length
 
 
 def evenly_spaced(values: np.ndarray, max_values: int) -> np.ndarray:
@@ -52,14 +60,3 @@ def evenly_spaced(values: np.ndarray, max_values: int) -> np.ndarray:
     if len(values) <= max_values:
         return values
     return values[(np.arange(max_values) * len(values) + len(values) // 2) // max_values]
-
-
-def _piece_bounds(piece: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # The first row and the number of rows of each piece.
-    starts = np.flatnonzero(np.diff(piece, prepend=-1))
-    return starts, np.diff(starts, append=len(piece))
-
-
-def _index_within(sizes: np.ndarray) -> np.ndarray:
-    # 0, 1, ..., size - 1 for each of the sizes, concatenated.
-    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)

@@ -3,13 +3,14 @@
 Whole pieces are read with stateful batching, so every note is predicted from all notes before it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from stages.model.batching import PieceSource, WindowBatch, window_batches
@@ -88,8 +89,9 @@ def make_scorer(network: BiLSTM, gaps: Sequence[int] = ()) -> Callable[..., Scor
         gaps: Gaps, in notes, at which infill is scored too.
 
     Returns:
-        A function of `pieces`, a sequence of notes on the grid (int32, shape (notes, 4)), and `progress`, the label of
-        a progress bar or None for none, that returns Scores.
+        A function of `pieces`, a sequence of notes on the grid (int32, shape (notes, 4)), or of objects that have a
+        length and that numpy makes such an array of when it is needed; and `progress`, the label of a progress bar or
+        None for none. It returns Scores.
     """
     model = _ScoringModel(network, gaps)
 
@@ -111,7 +113,7 @@ def make_scorer(network: BiLSTM, gaps: Sequence[int] = ()) -> Callable[..., Scor
 def _longest_first(pieces: Sequence[np.ndarray]) -> list[PieceSource]:
     # A long piece at the end would leave all other batch rows empty. Keys are indices into `pieces`.
     order = sorted(range(len(pieces)), key=lambda index: -len(pieces[index]))
-    return [PieceSource(index, len(pieces[index]), partial(pieces.__getitem__, index)) for index in order]
+    return [PieceSource(index, len(pieces[index]), partial(np.asarray, pieces[index])) for index in order]
 
 
 def _add_batch(model: _ScoringModel, batch: WindowBatch, state: np.ndarray, nll: dict[str, np.ndarray]) -> np.ndarray:
@@ -129,13 +131,13 @@ def _count_notes(batch: WindowBatch) -> int:
     return int((batch.rows[:, 1 : 1 + SEQ_LEN, PITCH] < PAD_PITCH).sum())
 
 
-def unigram_nll(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+def unigram_nll(train: Iterable[ArrayLike], test: Iterable[ArrayLike]) -> np.ndarray:
     """Return the nll of `test` when each field is predicted by the frequencies of its bins in `train`.
 
     Each bin is counted once more than it occurs (add-one smoothing).
 
     Args:
-        train: Notes of all pieces on the grid, shape (notes, 4).
+        train: Notes of each piece on the grid, shape (notes, 4); objects that numpy makes such an array of will do.
         test: The same.
 
     Returns:
@@ -147,9 +149,14 @@ def unigram_nll(train: np.ndarray, test: np.ndarray) -> np.ndarray:
         DURATION: (grid_encoding.DURATION_BIN, grid_encoding.DURATION_WIDTHS),
         VELOCITY: (np.arange(grid_encoding.VELOCITY_BINS), np.ones(grid_encoding.VELOCITY_BINS)),
     }
+    counts = {field: np.zeros((2, len(widths)), np.int64) for field, (_, widths) in bins_and_widths.items()}
+    for row, pieces in enumerate((train, test)):
+        for notes in map(np.asarray, pieces):
+            for field, (bin_of, widths) in bins_and_widths.items():
+                counts[field][row] += np.bincount(bin_of[notes[:, field]], minlength=len(widths))
     nll = np.empty(4)
-    for field, (bin_of, widths) in bins_and_widths.items():
-        counts = 1 + np.bincount(bin_of[train[:, field]], minlength=len(widths))
-        log_probs = np.log(counts / counts.sum()) - np.log(widths)
-        nll[field] = -log_probs[bin_of[test[:, field]]].mean()
+    for field, (train_counts, test_counts) in counts.items():
+        probs = (1 + train_counts) / (1 + train_counts).sum()
+        log_probs = np.log(probs) - np.log(bins_and_widths[field][1])
+        nll[field] = -(log_probs * test_counts).sum() / test_counts.sum()
     return nll

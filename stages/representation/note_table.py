@@ -29,7 +29,7 @@ import pyarrow as pa
 from stages.representation.parquet_io import (
     ROW_GROUP_SIZE,
     VERSION_KEY,
-    parquet_writer,
+    growing_table_writer,
     read_table,
     to_arrow,
     write_table,
@@ -43,6 +43,10 @@ Columns = Mapping[str, np.ndarray]
 
 SCHEMA_VERSION = 2
 """Version of the two schemas, in the metadata of each file. A file with another version is refused."""
+
+MAX_NOTES = 1 << 26
+"""Notes from which on a file of a table takes no further row group: 67 million, half a gigabyte. MAESTRO has 7 million.
+Without a limit, what a file holds about its row groups, which is in memory while it is written, would grow too."""
 
 _METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
 
@@ -121,10 +125,11 @@ def write_notes(path: str | Path, notes: pd.DataFrame) -> None:
 def notes_writer(path: str | Path) -> Iterator[Callable[[int, Columns], None]]:
     """Write a note table piece by piece, with no more than a row group of it in memory.
 
-    Each row group ends with a piece. The file appears when the block ends, and not at all after an error.
+    Each row group ends with a piece. The table appears when the block ends, and not at all after an error.
 
     Args:
-        path: the file; its folder is made if need be.
+        path: the file, or, if there are more than `MAX_NOTES` notes, the folder of its parts; what that is in is made
+            if need be.
 
     Yields:
         A function `append(piece, columns)`, to call for the pieces in ascending order. `columns` are the notes of the
@@ -143,7 +148,7 @@ def notes_writer(path: str | Path) -> Iterator[Callable[[int, Columns], None]]:
             name: np.concatenate([part[name] for part in parts]) for name in NOTE_SCHEMA.names if name != "piece"
         }
         _check_notes(columns)
-        writer.write_table(to_arrow(columns, NOTE_SCHEMA))
+        write(to_arrow(columns, NOTE_SCHEMA))
         pieces.clear()
         parts.clear()
 
@@ -153,14 +158,14 @@ def notes_writer(path: str | Path) -> Iterator[Callable[[int, Columns], None]]:
         if sum(len(part["start"]) for part in parts) >= ROW_GROUP_SIZE:
             flush()
 
-    with parquet_writer(Path(path), NOTE_SCHEMA, **_column_encodings(NOTE_SCHEMA)) as writer:
+    with growing_table_writer(Path(path), NOTE_SCHEMA, MAX_NOTES, **_column_encodings(NOTE_SCHEMA)) as write:
         yield append
         if parts:
             flush()
 
 
 def read_notes(path: str | Path) -> pd.DataFrame:
-    """Read a note table: the columns of NOTE_SCHEMA, and any others of the file.
+    """Read a whole note table: the columns of NOTE_SCHEMA, and any others of the file.
 
     Raises:
         InputError: see `parquet_io.read_table`.

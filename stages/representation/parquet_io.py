@@ -1,7 +1,11 @@
-"""Parquet files that appear as a whole, with the same bytes for the same rows, and errors that a user can act on."""
+"""Parquet files that appear as a whole, with the same bytes for the same rows, and errors that a user can act on.
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+A table may be too long for one file. Then it is a folder of that name with files part-00000.parquet and so on, which
+other programs read as one table too.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.utils.atomic import atomic_file
+from stages.utils.atomic import atomic_directory, atomic_file, become_file
 from stages.utils.errors import InputError
 
 VERSION_KEY = b"schema_version"
@@ -20,29 +24,54 @@ ROW_GROUP_SIZE = 1 << 18
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read a parquet file that a stage wrote.
+    """Read a table that a stage wrote.
 
     Args:
-        path: the file.
-        schema: columns that the file must have, with their types. If the schema's metadata has the key VERSION_KEY, the
-            file's must be the same.
+        path: the file, or the folder of its parts.
+        schema: columns that the table must have, with their types. If the schema's metadata has the key VERSION_KEY,
+            the table's must be the same.
 
     Returns:
-        All columns of the file; it may have more than the schema.
+        All columns of the table; it may have more than the schema.
 
     Raises:
-        InputError: the file is missing, is not parquet, has another version or lacks a column; one line.
+        InputError: a file is missing, is not parquet, has another version or lacks a column; one line.
     """
-    with open_table(path, schema) as file:
-        return file.read()
+    tables = []
+    for part in table_files(path):
+        with open_table_file(part, schema) as file:
+            tables.append(file.read())
+    return pa.concat_tables(tables)
+
+
+def table_files(path: Path) -> list[Path]:
+    """Return the files of a table, in order.
+
+    Args:
+        path: the file, which need not exist, or the folder of its parts.
+
+    Raises:
+        InputError: the folder lacks a part.
+    """
+    if not path.is_dir():
+        return [path]
+    parts = sorted(path.glob("part-*.parquet"))
+    for number in range(max(len(parts), 1)):
+        if _part(path, number) not in parts:
+            raise InputError(f"{_part(path, number)}: not found; delete {path}, run `dvc repro`")
+    return parts
+
+
+def _part(path: Path, number: int) -> Path:
+    return path / f"part-{number:05}.parquet"
 
 
 @contextmanager
-def open_table(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
-    """Open a parquet file that a stage wrote, to read parts of it.
+def open_table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
+    """Open a file of a table that a stage wrote, to read some of it.
 
     Args:
-        path: the file.
+        path: one of `table_files`.
         schema: see `read_table`.
 
     Raises:
@@ -82,27 +111,56 @@ def write_table(path: Path, table: pa.Table, row_group_size: int = ROW_GROUP_SIZ
         row_group_size: rows of a row group.
         options: further options of `pyarrow.parquet.ParquetWriter`.
     """
-    with parquet_writer(path, table.schema, **options) as writer:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as part, _open_writer(part, table.schema, options) as writer:
         writer.write_table(table, row_group_size)
 
 
 @contextmanager
-def parquet_writer(path: Path, schema: pa.Schema, **options: Any) -> Iterator[pq.ParquetWriter]:
-    """Write a parquet file table by table, with zstd compression.
+def growing_table_writer(
+    path: Path, schema: pa.Schema, max_rows: int, **options: Any
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Write a table of unknown length, row group by row group, with zstd compression.
 
-    The file appears when the block ends. After an error the old file, if any, is still there.
+    It appears when the block ends. After an error the old file or folder, if any, is still there.
 
     Args:
-        path: the file; its folder is made if need be.
-        schema: that of every table to write.
+        path: the file, or, if the table is too long for one, the folder of its parts; what that is in is made if need
+            be.
+        schema: that of every row group.
+        max_rows: rows from which on a file takes no further row group.
         options: further options of `pyarrow.parquet.ParquetWriter`.
 
     Yields:
-        The writer; each call of its `write_table` begins a new row group.
+        A function that writes a row group.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as part, pq.ParquetWriter(part, schema, compression="zstd", **options) as writer:
-        yield writer
+    with atomic_directory(path) as folder, ExitStack() as last:
+        parts: list[pq.ParquetWriter] = []
+        rows = 0
+
+        def begin_part() -> None:
+            nonlocal rows
+            last.close()
+            parts.append(last.enter_context(_open_writer(_part(folder, len(parts)), schema, options)))
+            rows = 0
+
+        def write(table: pa.Table) -> None:
+            nonlocal rows
+            if rows >= max_rows:
+                begin_part()
+            parts[-1].write_table(table)
+            rows += len(table)
+
+        begin_part()
+        yield write
+        last.close()
+        if len(parts) == 1:
+            become_file(folder, _part(folder, 0))
+
+
+def _open_writer(path: Path, schema: pa.Schema, options: Mapping[str, Any]) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, schema, compression="zstd", **options)
 
 
 def to_arrow(columns: Mapping[str, np.ndarray | Sequence[Any]], schema: pa.Schema) -> pa.Table:
@@ -123,7 +181,7 @@ def to_arrow(columns: Mapping[str, np.ndarray | Sequence[Any]], schema: pa.Schem
     missing = [name for name in schema.names if name not in columns]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}")
-    arrays = {field: _to_array(np.asarray(columns[field.name]), field) for field in schema}
+    arrays = {field: _to_array(columns[field.name], field) for field in schema}
     for name in columns:
         if name not in schema.names:
             array = pa.array(columns[name])
@@ -132,12 +190,13 @@ def to_arrow(columns: Mapping[str, np.ndarray | Sequence[Any]], schema: pa.Schem
     return pa.table(list(arrays.values()), pa.schema(list(arrays), schema.metadata))
 
 
-def _to_array(values: np.ndarray, field: pa.Field) -> pa.Array:
+def _to_array(column: np.ndarray | Sequence[Any], field: pa.Field) -> pa.Array:
     # Not pa.array, which imports pandas, a third of a second, to see whether the values are of a pandas type.
     if field.type == pa.string():
-        texts = [text.encode() for text in values]
+        texts = [text.encode() for text in column]  # numpy would give each text the length of the longest
         offsets = np.cumsum([0, *map(len, texts)], dtype=np.int32)
         return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(b"".join(texts)))
+    values = np.asarray(column)
     typed = np.ascontiguousarray(values, field.type.to_pandas_dtype())
     if field.type != pa.float32() and not np.array_equal(typed, values):
         raise ValueError(f"column {field.name}: has values that are not of type {field.type}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stages.representation.note_table import NOTE_SCHEMA
-from stages.representation.parquet_io import open_table
+from stages.representation.parquet_io import open_table_file, table_files
 from stages.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,31 +33,40 @@ class StoredNotes:
         num_notes: the length of each piece, by its number; in the order of the table.
     """
 
-    def __init__(self, path: Path, cached_row_groups: int = CACHED_ROW_GROUPS) -> None:
+    def __init__(
+        self, path: Path, cached_row_groups: int = CACHED_ROW_GROUPS, columns: Sequence[str] = COLUMNS
+    ) -> None:
         """Find the pieces of a note table.
 
         Args:
-            path: a file that `note_table.notes_writer` wrote: each row group ends with a piece.
+            path: what `note_table.notes_writer` wrote: a file or a folder of parts; each row group ends with a piece.
             cached_row_groups: row groups that are kept in memory, at least 1.
+            columns: the columns that `read` returns.
 
         Raises:
             InputError: see `parquet_io.read_table`; or a piece is in two row groups.
         """
-        self._path, self._cached_row_groups = path, cached_row_groups
+        self._columns, self._cached_row_groups = list(columns), cached_row_groups
+        self._row_groups: list[tuple[Path, int]] = []  # the file of each, and its number there
         self._cache: OrderedDict[int, dict[str, np.ndarray]] = OrderedDict()
         self._place: dict[int, tuple[int, int]] = {}  # row group and first row in it
         self.num_notes: dict[int, int] = {}
-        with open_table(path, NOTE_SCHEMA) as file:
-            for group in range(file.num_row_groups):
-                piece = file.read_row_group(group, columns=["piece"])["piece"].to_numpy()
-                numbers, first_rows, lengths = np.unique(piece, return_index=True, return_counts=True)
-                for number, row, length in zip(*map(np.ndarray.tolist, (numbers, first_rows, lengths)), strict=True):
-                    if number in self._place:
-                        raise InputError(f"{path}: piece {number} lies in two row groups; run `dvc repro extract`")
-                    self._place[number], self.num_notes[number] = (group, row), length
+        for part in table_files(path):
+            with open_table_file(part, NOTE_SCHEMA) as file:
+                for group in range(file.num_row_groups):
+                    self._row_groups.append((part, group))
+                    self._find_pieces(part, file.read_row_group(group, columns=["piece"])["piece"].to_numpy())
+
+    def _find_pieces(self, part: Path, piece: np.ndarray) -> None:
+        # The pieces of the row group that was added last, from its column `piece`.
+        numbers, first_rows, lengths = np.unique(piece, return_index=True, return_counts=True)
+        for number, row, length in zip(*map(np.ndarray.tolist, (numbers, first_rows, lengths)), strict=True):
+            if number in self._place:
+                raise InputError(f"{part}: piece {number} lies in two row groups; run `dvc repro extract`")
+            self._place[number], self.num_notes[number] = (len(self._row_groups) - 1, row), length
 
     def read(self, piece: int) -> pd.DataFrame:
-        """Return the notes of a piece, with the columns COLUMNS.
+        """Return the notes of a piece.
 
         Raises:
             InputError: the file has changed or is gone.
@@ -69,10 +79,11 @@ class StoredNotes:
 
     def _row_group(self, group: int) -> dict[str, np.ndarray]:
         if group not in self._cache:
-            with open_table(self._path, NOTE_SCHEMA) as file:
-                table = file.read_row_group(group, columns=list(COLUMNS))
+            part, number = self._row_groups[group]
+            with open_table_file(part, NOTE_SCHEMA) as file:
+                table = file.read_row_group(number, columns=self._columns)
             while len(self._cache) >= self._cached_row_groups:
                 self._cache.popitem(last=False)
-            self._cache[group] = {name: table[name].to_numpy() for name in COLUMNS}
+            self._cache[group] = {name: table[name].to_numpy() for name in self._columns}
         self._cache.move_to_end(group)
         return self._cache[group]

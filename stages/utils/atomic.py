@@ -23,8 +23,7 @@ def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
         FileExistsError: there is such a file, and it is not to be overwritten.
         OSError: writing failed; the error names `path` if it named no other file.
     """
-    for stale in stale_temp_files(path):
-        stale.unlink(missing_ok=True)
+    _remove_stale(path)
     part = temp_path(path)
     try:
         with _naming(path, part):
@@ -38,13 +37,12 @@ def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
 def atomic_directory(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to fill, which replaces `folder` at the end; after an error `folder` is as before.
 
-    Temporary folders of processes that were killed are removed as well.
+    What has that name may also be a file. Temporary folders of processes that were killed are removed as well.
 
     Raises:
         OSError: writing failed; the error names `folder` if it named no other file.
     """
-    for stale in stale_temp_files(folder):
-        shutil.rmtree(stale)
+    _remove_stale(folder)
     work = temp_path(folder)
     new, old = work / "new", work / "old"
     try:
@@ -58,6 +56,14 @@ def atomic_directory(folder: Path) -> Iterator[Path]:
         if not folder.exists() and old.exists():
             old.replace(folder)
         shutil.rmtree(work, ignore_errors=True)
+
+
+def become_file(folder: Path, file: Path) -> None:
+    """Let the only file in a folder of `atomic_directory` appear in place of the folder."""
+    spare = folder.with_name("file")
+    file.replace(spare)
+    folder.rmdir()
+    spare.replace(folder)
 
 
 def check_writable(sizes: Mapping[Path, int]) -> None:
@@ -120,6 +126,11 @@ def _naming(path: Path, *parts: Path) -> Iterator[None]:
                 error.filename = str(path / Path(name).relative_to(part))
                 break
         raise
+
+
+def _remove_stale(path: Path) -> None:
+    for stale in stale_temp_files(path):
+        shutil.rmtree(stale) if stale.is_dir() else stale.unlink(missing_ok=True)
 
 
 def _rename_to_new(part: Path, path: Path) -> None:

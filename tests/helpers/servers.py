@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,21 +21,24 @@ def free_port() -> int:
 
 
 @contextmanager
-def following(command: list[str], sign: str) -> Iterator[str]:
+def following(command: list[str], sign: str, cwd: Path | None = None) -> Iterator[str]:
     """Run a server for the length of a with block, and yield the line in which it says that it is ready.
 
     Args:
         command: starts the server.
         sign: part of that line, which it writes to stderr.
+        cwd: the folder in which it runs; None for this process' own.
     """
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=cwd)
     try:
         line = next((line for line in server.stderr if sign in line), None)
         assert line, f"{command[0]} did not start"
+        # A server whose stderr is full would stand still.
+        threading.Thread(target=server.stderr.read, daemon=True).start()
         yield line
     finally:
         server.terminate()
-        server.communicate()
+        server.wait()
 
 
 @contextmanager

@@ -8,9 +8,11 @@ ROOT = Path(__file__).parents[2]
 PLUMBING = {
     "stages/utils/atomic.py": "how an output gets its name once it is complete",
     "stages/utils/csv_io.py": "the format of CSV reports; tests/unit/utils/test_csv_io.py fixes it to the byte",
+    "stages/utils/dask_cluster.py": "where work runs, and that the code is the same there",
     "stages/utils/errors.py": "the exception for input that cannot be used",
     "stages/utils/json_io.py": "the format of JSON reports; tests/unit/utils/test_json_io.py fixes it to the byte",
     "stages/utils/keras_setup.py": "the configuration of Keras; tests/unit/utils/test_keras_setup.py fixes it",
+    "stages/utils/ordered_map.py": "how much work is under way; results come back in order",
     "stages/utils/params_file.py": "refuses settings, and never changes them",
     "stages/utils/paths.py": "where outputs lie, which dvc.yaml declares too",
     "stages/utils/process_pool.py": "where work runs; results come back in order",

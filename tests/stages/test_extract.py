@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import extract
+from stages import excerpt, extract, train
 from stages.midi.midi_io import read_midi
+from stages.params.excerpt import ExcerptParams
 from stages.params.extract import ExtractParams
 from stages.representation import note_table
 from stages.utils.csv_io import read_csv, write_csv
@@ -225,6 +226,25 @@ def test_the_stage_writes_the_same_bytes_with_any_number_of_workers():
         assert set(seen[-1]) == tables_written | {"corpus.json", "splits.csv", "quantiles.csv", "unreadable.csv"}
         shutil.rmtree("data/notes")
     assert seen[0] == seen[1]
+
+
+def test_a_split_too_large_for_one_file_is_a_folder_that_other_stages_read_alike(monkeypatch):
+    for number in range(40):
+        put(**{f"song{number}": song(number, num_notes=40)})
+    excerpts = []
+    for max_notes in (note_table.MAX_NOTES, 200):
+        monkeypatch.setattr(note_table, "MAX_NOTES", max_notes)
+        monkeypatch.setattr(note_table, "ROW_GROUP_SIZE", 100)
+        run()
+        assert Path("data/notes/train.parquet").is_dir() == (max_notes == 200)
+        excerpt.main(ExcerptParams(max_excerpts=3, excerpt_notes=32))
+        excerpts.append({path.name: path.read_bytes() for path in Path("data/excerpts").iterdir()})
+        reports = [path.read_bytes() for path in sorted(Path("reports").iterdir())]
+        excerpts[-1] |= {"reports": reports, "tables": [table.to_numpy().tolist() for table in tables().values()]}
+    assert len(list(Path("data/notes/train.parquet").iterdir())) > 3
+    assert excerpts[0] == excerpts[1]
+    files = train.fingerprint_files()
+    assert Path("data/notes/train.parquet/part-00003.parquet") in files and all(file.is_file() for file in files)
 
 
 def test_damaged_files_are_unreadable_or_give_valid_notes():

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.metrics.excerpts import evenly_spaced, excerpt_starts, take_excerpts
-from stages.representation.note_table import sort_notes
+from stages.representation.note_table import NOTE_SCHEMA, sort_notes, write_notes
+from stages.representation.stored_notes import StoredNotes
 from tests.helpers.numpy_model import note_table
 
 
@@ -46,10 +47,14 @@ def test_evenly_spaced_by_hand():
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 40), max_size=6), st.integers(1, 12), st.integers(1, 15))
-def test_taken_excerpts_are_successive_notes_of_their_pieces(sizes: list[int], max_excerpts: int, length: int):
+def test_taken_excerpts_are_successive_notes_of_their_pieces(tmp_path_factory, sizes, max_excerpts, length):
     notes = random_pieces({3 * number: size for number, size in enumerate(sizes)})
     notes["key_duration"] = np.arange(1, len(notes) + 1, dtype=np.float32)  # identifies each note
-    excerpts, source_pieces = take_excerpts(notes, max_excerpts, length)
+    path = tmp_path_factory.getbasetemp() / "notes.parquet"
+    write_notes(path, notes)
+    columns = [name for name in NOTE_SCHEMA.names if name != "piece"]
+    excerpts, source_pieces = take_excerpts(StoredNotes(path, columns=columns), max_excerpts, length)
+    assert excerpts.columns.sort_values().equals(notes.columns.sort_values())
     expected_count = min(max_excerpts, sum(max(size // length, 1) for size in sizes))
     assert len(source_pieces) == excerpts["piece"].nunique() == expected_count
     assert excerpts["key_duration"].is_unique

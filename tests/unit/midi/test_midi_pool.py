@@ -76,6 +76,16 @@ def test_file_that_is_too_long_gives_a_reason(paths):
     assert pitches(midi_pool.read_midi_files(paths))[2] == "is longer than 32 MB, so it is regarded as damaged"
 
 
+def test_paths_are_taken_as_they_are_read(paths, monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    monkeypatch.setattr(midi_pool, "TASKS_PER_WORKER", 2)
+    taken = []
+    results = midi_pool.read_midi_files(taken.append(path) or path for path in paths)
+    next(results)
+    assert len(taken) == 4  # two batches of two
+    assert len(list(results)) == 6
+
+
 def test_generator_can_be_left_early(paths):
     results = midi_pool.read_midi_files(paths)
     assert next(results)["pitch"].tolist() == [60]

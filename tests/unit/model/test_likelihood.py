@@ -112,12 +112,12 @@ def test_the_future_does_not_depend_on_onsets_in_the_gap(network, gap):
 def test_unigram_nll_matches_counting():
     train = np.array([[0, 10, 1, 5], [0, 10, 2, 5], [40, 11, 50, 6]], np.int32)
     test = np.array([[0, 10, 1, 5]], np.int32)
-    nll = likelihood.unigram_nll(train, test)
+    nll = likelihood.unigram_nll([train[:1], train[1:]], [test, test])  # pieces; the mean is over all notes
     assert nll[STEP] == pytest.approx(-np.log((2 + 1) / (3 + grid_encoding.STEP_BINS)))
     assert nll[PITCH] == pytest.approx(-np.log((2 + 1) / (3 + 88)))
     assert nll[DURATION] == pytest.approx(-np.log((1 + 1) / (3 + grid_encoding.DURATION_BINS)))
     wide = np.array([[100, 10, 1000, 5]], np.int32)  # in bins of several frames that do not occur in train
     width = grid_encoding.STEP_WIDTHS[grid_encoding.STEP_BIN[100]]
-    assert likelihood.unigram_nll(train, wide)[STEP] == pytest.approx(
+    assert likelihood.unigram_nll([train], [wide])[STEP] == pytest.approx(
         np.log(3 + grid_encoding.STEP_BINS) + np.log(width)
     )

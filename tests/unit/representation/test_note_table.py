@@ -142,6 +142,18 @@ def test_notes_writer_gives_the_same_table_in_row_groups_of_whole_pieces(tmp_pat
     assert [layout.row_group(number).num_rows for number in range(layout.num_row_groups)] == [5, 5, 6, 9]
 
 
+def test_a_table_of_more_notes_than_a_file_takes_is_a_folder_and_no_piece_is_in_two_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(note_table, "ROW_GROUP_SIZE", 5)
+    monkeypatch.setattr(note_table, "MAX_NOTES", 10)
+    frame = typed(table([(piece, start, 60) for piece in (2, 3, 5, 6, 9, 11) for start in range(piece)]))
+    with notes_writer(tmp_path / "a.parquet") as append:
+        for piece, part in frame.groupby("piece"):
+            append(piece, {name: part[name].to_numpy() for name in TYPES if name != "piece"})
+    pd.testing.assert_frame_equal(read_notes(tmp_path / "a.parquet"), frame)
+    pieces = [read_notes(file)["piece"].unique().tolist() for file in sorted((tmp_path / "a.parquet").iterdir())]
+    assert pieces == [[2, 3, 5], [6, 9], [11]]
+
+
 def test_notes_writer_without_pieces_gives_an_empty_table(tmp_path):
     with notes_writer(tmp_path / "a.parquet"):
         pass

@@ -13,16 +13,20 @@ from stages.utils.errors import InputError
 PIECES, GROUP_NOTES = 40, 500
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
+@pytest.fixture(scope="module", params=[1 << 26, 1000], ids=["file", "folder"])
+def path(tmp_path_factory, request):
     """A note table of pieces of 1 to 300 notes; number 7 has none."""
     path = tmp_path_factory.mktemp("notes") / "train.parquet"
-    with pytest.MonkeyPatch.context() as patch, note_table.notes_writer(path) as append:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(note_table, "ROW_GROUP_SIZE", GROUP_NOTES)
-        for piece in range(PIECES):
-            if piece != 7:
-                append(piece, random_columns(piece))
-    assert 5 < pq.ParquetFile(path).num_row_groups < PIECES
+        patch.setattr(note_table, "MAX_NOTES", request.param)
+        with note_table.notes_writer(path) as append:
+            for piece in range(PIECES):
+                if piece != 7:
+                    append(piece, random_columns(piece))
+    files = parquet_io.table_files(path)
+    assert 5 < sum(pq.ParquetFile(file).num_row_groups for file in files) < PIECES
+    assert len(files) > 3 if request.param == 1000 else files == [path]
     return path
 
 
@@ -58,11 +62,19 @@ def test_row_groups_that_were_used_last_are_not_read_again(path, monkeypatch, ca
     stored = StoredNotes(path, cached_row_groups)
     opened = []
     monkeypatch.setattr(
-        "stages.representation.stored_notes.open_table", lambda *args: opened.append(1) or parquet_io.open_table(*args)
+        "stages.representation.stored_notes.open_table_file",
+        lambda *args: opened.append(1) or parquet_io.open_table_file(*args),
     )
     for piece in (0, 0, PIECES - 1, 0):
         stored.read(piece)
     assert len(opened) == 1 + reads
+
+
+def test_other_columns_can_be_read(path):
+    names = ["velocity", "step", "key_duration"]
+    whole = note_table.read_notes(path)
+    notes = StoredNotes(path, columns=names).read(5)
+    pd.testing.assert_frame_equal(notes, whole.loc[whole["piece"] == 5, names].reset_index(drop=True))
 
 
 def test_memory_does_not_grow_with_the_table(path):
@@ -91,7 +103,7 @@ def trimmed(columns, notes):
 
 def test_a_file_that_goes_away_is_an_input_error(path, tmp_path):
     copy = tmp_path / "train.parquet"
-    copy.write_bytes(path.read_bytes())
+    copy.write_bytes(parquet_io.table_files(path)[0].read_bytes())
     stored = StoredNotes(copy)
     copy.unlink()
     with pytest.raises(InputError, match=r"train\.parquet: not found"):

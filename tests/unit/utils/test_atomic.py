@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from stages.utils import atomic
-from stages.utils.atomic import atomic_directory, atomic_file, check_writable, temp_path
+from stages.utils.atomic import atomic_directory, atomic_file, become_file, check_writable, temp_path
 from tests.helpers.full_disk import disk_full_after
 
 
@@ -25,6 +25,17 @@ def test_what_was_filled_takes_its_place(folder):
         (new / "one").write_text("1")
         assert [path.name for path in folder.iterdir()] == ["old"]
     assert [path.name for path in folder.iterdir()] == ["one"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_one_file_may_take_its_place_and_a_folder_that_of_a_file(folder):
+    with atomic_directory(folder) as new:
+        (new / "one").write_text("1")
+        become_file(new, new / "one")
+    assert folder.read_text() == "1"
+    with atomic_directory(folder) as new:
+        (new / "two").write_text("2")
+    assert (folder / "two").read_text() == "2"
     assert list(folder.parent.iterdir()) == [folder]
 
 
@@ -52,6 +63,7 @@ def test_leavings_of_processes_that_are_gone_go_and_those_of_others_stay(folder)
     leavings = {number: folder.with_name(name.replace(str(os.getpid()), str(number))) for number in numbers}
     for left in leavings.values():
         (left / "new").mkdir(parents=True)
+    folder.with_name(name.replace(str(os.getpid()), str(2**22 + 1))).touch()  # a file of a process that is gone
     with atomic_directory(folder) as new:
         (new / "one").write_text("1")
     assert [path.name for path in folder.iterdir()] == ["one"]
