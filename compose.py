@@ -250,7 +250,7 @@ def _sampling_config(options: Options) -> SamplingConfig:
         top_p = (top_p[STEP], options.top_p, options.top_p, options.top_p)
     if options.min_p is not None:
         min_p = (min_p[STEP], options.min_p, min_p[DURATION], min_p[VELOCITY])
-    return SamplingConfig((step, pitch, duration, velocity), top_p, min_p, default.tempo_bias)
+    return SamplingConfig((step, pitch, duration, velocity), top_p, min_p, default.drift_bias, default.repeat_bias)
 
 
 def _read(file: Path) -> tuple[bytes, pd.DataFrame]:

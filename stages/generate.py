@@ -1,7 +1,11 @@
-"""Generate samples: models/bilstm.keras and prompts from data/excerpts -> reports/samples.
+"""Generate samples: models/bilstm.keras and excerpts of test music -> reports/samples and reports/sample_nll.csv.
 
 `stages.samples.sample_set` says what is in reports/samples. The order of the samples: improvisations, continuations,
 then each infill followed by its original; after them the improvisations that only the metrics use.
+
+sample_nll.csv has the negative log-likelihood that the network gives to the improvisations and, side by side, to test
+excerpts of the same length, in nats per note, of `total` and of each field. Both are read from their beginning. Where
+the two are far apart, sampling does not draw from what was learned. Music that does not exist is left out.
 """
 
 from __future__ import annotations
@@ -16,16 +20,20 @@ import pandas as pd
 from stages.generation.prompts import Excerpt, take_originals, take_prompts
 from stages.generation.sampling_config import SamplingConfig
 from stages.params.generate import GenerateParams
-from stages.representation.grid_encoding import FRAME_SECONDS, STEP, decode
-from stages.representation.note_table import sort_notes
+from stages.representation.grid_encoding import FRAME_SECONDS, STEP, decode, encode
+from stages.representation.note_table import read_notes, sort_notes
 from stages.samples.sample_set import Region, Sample
 from stages.samples.sample_writer import write_samples
 from stages.utils import paths
+from stages.utils.csv_io import write_csv
+from stages.utils.json_io import DIGITS
 from stages.utils.keras_setup import import_keras
 from stages.utils.runner import run_stage
 
 if TYPE_CHECKING:
     from stages.model.bilstm import BiLSTM
+
+SAMPLE_NLL = paths.REPORTS / "sample_nll.csv"
 
 LEAD_IN_SECONDS = 0.5
 """Silence before the first note of a sample."""
@@ -81,6 +89,34 @@ def main(generate: GenerateParams) -> None:
         sample_notes("improvisation", SampleParts(NO_NOTES, fields, NO_NOTES)) for fields in generated[len(starts) :]
     ]
     write_samples(paths.SAMPLES, samples, metrics_only)
+    write_csv(SAMPLE_NLL, score_improvisations(network, improvisations + generated[len(starts) :], generate))
+
+
+def score_improvisations(
+    network: BiLSTM, improvisations: Sequence[np.ndarray], generate: GenerateParams
+) -> pd.DataFrame:
+    """Return the negative log-likelihood of improvisations and of test excerpts, in nats per note.
+
+    Args:
+        network: what generated the improvisations.
+        improvisations: their notes on the grid, int32, shape (notes, 4).
+        generate: excerpts are cut to `sample_notes`.
+
+    Returns:
+        The columns music (generated, real), note_field (total, step, ...) and nll.
+    """
+    from stages.model.likelihood import make_scorer
+
+    notes = read_notes(paths.EXCERPTS / "test.parquet")
+    excerpts = [encode(excerpt)[: generate.sample_notes] for _, excerpt in notes.groupby("piece")]
+    score = make_scorer(network)
+    rows = [
+        (music, field, nll)
+        for music, pieces in {"generated": improvisations, "real": excerpts}.items()
+        if pieces
+        for field, nll in score(pieces).mean().items()
+    ]
+    return pd.DataFrame(rows, columns=["music", "note_field", "nll"]).round({"nll": DIGITS})
 
 
 def make_sample(kind: str, number: int, parts: SampleParts, excerpt: Excerpt | None = None) -> LabeledSample:
@@ -138,7 +174,9 @@ def _generate_infills(network: BiLSTM, originals: Sequence[Excerpt], generate: G
 
 
 def _sampling_config(generate: GenerateParams) -> SamplingConfig:
-    return SamplingConfig(generate.temperature, generate.top_p, generate.min_p, generate.tempo_bias)
+    return SamplingConfig(
+        generate.temperature, generate.top_p, generate.min_p, generate.drift_bias, generate.repeat_bias
+    )
 
 
 def _infill_and_original(

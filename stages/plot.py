@@ -1,7 +1,7 @@
 """Draw a run: figures, and the page that shows and plays everything.
 
-Reads reports/splits.csv, loss.csv, parameters.csv, nll.csv, overlap.csv, descriptors.csv and distributions.csv,
-reports/samples, reports/audio, the catalog record of the data set, and, if that is MAESTRO,
+Reads reports/splits.csv, loss.csv, parameters.csv, nll.csv, sample_nll.csv, overlap.csv, descriptors.csv and
+distributions.csv, reports/samples, reports/audio, the catalog record of the data set, and, if that is MAESTRO,
 benchmarks/results/notebook.json.
 
 Writes
@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from stages.datasets import catalog
 from stages.params.plot import PlotParams
@@ -63,7 +65,7 @@ def read_run(dataset: str, settings: dict[str, dict[str, Any]]) -> page.Run:
         splits=read_csv(paths.REPORTS / "splits.csv"),
         loss=read_csv(paths.REPORTS / "loss.csv"),
         parameters=int(read_csv(paths.REPORTS / "parameters.csv")["parameters"].sum()),
-        nll=read_csv(paths.REPORTS / "nll.csv"),
+        nll=pd.concat([read_csv(paths.REPORTS / name) for name in ("nll.csv", "sample_nll.csv")]),
         overlap=read_csv(paths.REPORTS / "overlap.csv"),
         descriptors=read_csv(paths.REPORTS / "descriptors.csv"),
         distributions=read_csv(paths.REPORTS / "distributions.csv"),

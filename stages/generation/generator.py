@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from stages.generation import tempo
+from stages.generation import drift, repetition
 from stages.generation.sampler import NOTES_PER_CALL, UNIFORMS_PER_NOTE, NoteSampler
 from stages.generation.sampling_config import SamplingConfig
 from stages.model.bilstm import BiLSTM
@@ -97,9 +97,9 @@ def map_by_length(
 
 
 def _config_inputs(config: SamplingConfig) -> dict[str, np.ndarray]:
-    per_field = {"temperature": config.temperature, "top_p": config.top_p, "min_p": config.min_p}
+    per_field = {name: getattr(config, name) for name in ("temperature", "top_p", "min_p", "drift_bias")}
     inputs = {name: np.broadcast_to(np.array(value, np.float32), 4) for name, value in per_field.items()}
-    return inputs | {"tempo_bias": np.array([config.tempo_bias], np.float32)}
+    return inputs | {"repeat_bias": np.array([config.repeat_bias], np.float32)}
 
 
 def _initial_state(network: BiLSTM, pasts: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -116,7 +116,8 @@ def _initial_state(network: BiLSTM, pasts: Sequence[np.ndarray]) -> dict[str, np
     return {
         "row": np.stack(last_rows).astype(np.int32),
         "position": np.zeros(len(pasts), np.int32),
-        "tempo_state": np.stack([tempo.tempo_state(past) for past in pasts]),
+        "drift_state": np.stack([drift.drift_state(past) for past in pasts]),
+        "repetition_state": np.stack([repetition.repetition_state(past) for past in pasts]),
         "lstm_state": np.stack(lstm_states, axis=1),
     }
 

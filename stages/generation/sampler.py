@@ -1,10 +1,12 @@
 """The compiled loop that samples notes one after the other, for the rows of a batch in parallel."""
 
+from typing import Any, NamedTuple
+
 import keras
 import numpy as np
 from keras import ops
 
-from stages.generation import tempo
+from stages.generation import drift, repetition
 from stages.model import features
 from stages.model.bilstm import BiLSTM, FutureContext, pointed_durations
 from stages.representation import grid_encoding
@@ -27,12 +29,13 @@ class NoteSampler(keras.Model):
 
         row: int32, shape (batch, ROW_SIZE): the last note so far.
         position: int32, shape (batch,): frames from the last onset of the past to the onset of that note.
-        tempo_state: float32, shape (batch, 3), after that note.
+        drift_state: float32, shape (batch, 9), after that note, see `drift.drift_state`.
+        repetition_state: int32, shape (batch, HISTORY_NOTES, 3), after it, see `repetition.repetition_state`.
         lstm_state: float32, shape (2, batch, units): the state of the forward LSTM before that note.
         uniforms: float32 in [0, 1), shape (NOTES_PER_CALL, batch, UNIFORMS_PER_NOTE).
         notes_left: int32, shape (NOTES_PER_CALL,): notes from each one to the end, itself included, at least 1.
-        temperature, top_p, min_p: float32, shape (4,), a value for each field.
-        tempo_bias: float32, shape (1,).
+        temperature, top_p, min_p, drift_bias: float32, shape (4,), a value for each field.
+        repeat_bias: float32, shape (1,).
 
     and for infills also
 
@@ -56,30 +59,41 @@ class NoteSampler(keras.Model):
 
         Returns:
             The fields of the notes, int32, shape (NOTES_PER_CALL, batch, 4), and the new `row`, `position`,
-            `tempo_state` and `lstm_state` as a dict.
+            `drift_state`, `repetition_state` and `lstm_state` as a dict.
         """
 
         def sample_next(carry, note_inputs):
-            row, position, tempo_state, *lstm_state = carry
+            row, position, drift_state, repetition_state, *lstm_state = carry
             past_outputs, lstm_state = self.network.read_past_note(row, lstm_state)
-            future, step_bias = None, 0.0
+            future, biases = None, NO_BIASES
             if self.infill:
                 future = self._future_context(inputs, position, note_inputs["notes_left"])
             else:
-                step_bias = tempo.step_logit_bias(tempo_state, inputs["tempo_bias"])
+                biases = _biases(inputs, drift_state, repetition_state)
             head_inputs = self.network.head_inputs(past_outputs, row, future)
             uniforms = ops.moveaxis(note_inputs["uniforms"], -1, 0)
-            probabilities = ops.exp(self.network.step_log_probs(head_inputs) + step_bias)
+            probabilities = ops.exp(self.network.step_log_probs(head_inputs) + biases.step)
             step_range = self._step_range(inputs, row, position)
             step = _sample_step(probabilities, uniforms[:2], _filters(inputs, STEP), step_range)
-            row = self._sample_other_fields(head_inputs, row, step, uniforms[2:], inputs)
-            carry = [row, position + step, tempo.update_tempo_state(tempo_state, step), *lstm_state]
+            row = self._sample_other_fields(head_inputs, row, step, uniforms[2:], inputs, biases)
+            drift_state = drift.update_drift_state(drift_state, row[:, :4])
+            repetition_state = repetition.update_repetition_state(repetition_state, row[:, :4])
+            carry = [row, position + step, drift_state, repetition_state, *lstm_state]
             return carry, carry  # Keras' scan on TensorFlow collects exactly the arrays that it carries
 
-        carry = [inputs["row"], inputs["position"], inputs["tempo_state"], *ops.unstack(inputs["lstm_state"], 2)]
+        before = [inputs[name] for name in ("row", "position", "drift_state", "repetition_state")]
+        carry = [*before, *ops.unstack(inputs["lstm_state"], 2)]
         note_inputs = {name: inputs[name] for name in ("uniforms", "notes_left")}
-        (row, position, tempo_state, *lstm_state), (rows, *_) = ops.scan(sample_next, carry, note_inputs)
-        state = {"row": row, "position": position, "tempo_state": tempo_state, "lstm_state": ops.stack(lstm_state)}
+        (row, position, drift_state, repetition_state, *lstm_state), (rows, *_) = ops.scan(
+            sample_next, carry, note_inputs
+        )
+        state = {
+            "row": row,
+            "position": position,
+            "drift_state": drift_state,
+            "repetition_state": repetition_state,
+            "lstm_state": ops.stack(lstm_state),
+        }
         return rows[..., :4], state
 
     def _step_range(self, inputs, last_row, position):
@@ -101,20 +115,58 @@ class NoteSampler(keras.Model):
         time_to_future = ops.maximum(inputs["frames_to_future"] - position, 0) * gap // notes_left
         return FutureContext(inputs["future_outputs"], inputs["next_note"], gap, time_to_future)
 
-    def _sample_other_fields(self, head_inputs, last_row, step, uniforms, inputs):
+    def _sample_other_fields(self, head_inputs, last_row, step, uniforms, inputs, biases):
         # The row of the note `step` frames after `last_row`.
         row = features.next_row(last_row, step)
-        probabilities = ops.exp(self.network.pitch_log_probs(head_inputs, row, last_row[:, PITCH]))
+        probabilities = ops.exp(self.network.pitch_log_probs(head_inputs, row, last_row[:, PITCH]) + biases.pitch)
         repeated = (step == 0)[:, None] & (ops.arange(NUM_KEYS) == last_row[:, PITCH, None])
         probabilities = ops.where(repeated, 0.0, probabilities)
         row = _set_field(row, PITCH, _sample(probabilities, uniforms[0], *_filters(inputs, PITCH)))
 
-        probabilities = ops.exp(self.network.duration_log_probs(head_inputs, row))
+        measure = _duration_measure(row)
+        probabilities = ops.exp(self.network.duration_log_probs(head_inputs, row) + biases.duration_tilt * measure)
         choice = _sample(probabilities, uniforms[1], *_filters(inputs, DURATION))
         row = _set_field(row, DURATION, _chosen_duration(row, choice, uniforms[2]))
 
-        probabilities = ops.exp(self.network.velocity_log_probs(head_inputs, row))
+        probabilities = ops.exp(self.network.velocity_log_probs(head_inputs, row) + biases.velocity)
         return _set_field(row, VELOCITY, _sample(probabilities, uniforms[3], *_filters(inputs, VELOCITY)))
+
+
+class Biases(NamedTuple):
+    """What is added to the log-probabilities of a note's fields.
+
+    Attributes:
+        step, pitch, velocity: shape (batch, choices).
+        duration_tilt: by what the measure of a duration (`drift.measures`) is multiplied, shape (batch, 1).
+    """
+
+    step: Any
+    pitch: Any
+    duration_tilt: Any
+    velocity: Any
+
+
+NO_BIASES = Biases(0.0, 0.0, 0.0, 0.0)
+
+
+def _biases(inputs, drift_state, repetition_state) -> Biases:
+    step_tilt, pitch_tilt, duration_tilt, velocity_tilt = ops.split(
+        drift.tilts(drift_state, inputs["drift_bias"]), 4, axis=-1
+    )
+    step_bias, pitch_bias = repetition.repetition_bias(repetition_state, inputs["repeat_bias"])
+    return Biases(
+        step_tilt * drift.STEP_MEASURE + step_bias,
+        pitch_tilt * drift.PITCH_MEASURE + pitch_bias,
+        duration_tilt,
+        velocity_tilt * drift.VELOCITY_MEASURE,
+    )
+
+
+def _duration_measure(row):
+    # drift's measure of each choice of the duration head: bins, then pointers.
+    pointed = ops.log(ops.cast(ops.maximum(pointed_durations(row), 1), "float32"))
+    bins = ops.broadcast_to(ops.convert_to_tensor(drift.DURATION_MEASURE), (row.shape[0], DURATION_BINS))
+    return ops.concatenate([bins, pointed], axis=-1)
 
 
 def _filters(inputs, field):

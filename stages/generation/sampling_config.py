@@ -14,14 +14,17 @@ class SamplingConfig:
         temperature: above 0; 1 leaves the probabilities as they are, less makes likely choices likelier.
         top_p: 0 to 1; keep the likeliest choices of this probability mass (Holtzman et al., 2020).
         min_p: 0 to 1; leave out choices of less than this fraction of the highest probability (Nguyen et al., 2024).
-        tempo_bias: at least 0; how strongly improvisations and continuations keep their tempo, see
-            `stages.generation.tempo`. Infills do not use it: the future sets their tempo.
+        drift_bias: at least 0; how strongly improvisations and continuations are held to their own tempo, register,
+            articulation and loudness, see `stages.generation.drift`. Infills do not use it: the future sets these.
+        repeat_bias: at least 0; how strongly improvisations and continuations come back to what they have played, see
+            `stages.generation.repetition`. Infills do not use it.
     """
 
     temperature: PerField = 1.0
     top_p: PerField = 1.0
     min_p: PerField = 0.0
-    tempo_bias: float = 0.0
+    drift_bias: PerField = 0.0
+    repeat_bias: float = 0.0
 
 
 UNMODIFIED_SAMPLING = SamplingConfig()

@@ -127,6 +127,25 @@ def overlap_table(generated: Excerpts, validation: Excerpts, test: Excerpts) -> 
     return _table(rows, ["measure", "feature", "source", "value"])
 
 
+def thirds_distance(excerpts: Excerpts) -> np.ndarray:
+    """Return how different the first and the last third of the notes of each excerpt are.
+
+    It is the mean over features of 1 - `histogram_overlap`: 0 if both thirds use the same values equally often, 1 if
+    they have none in common. Music that loses its thread has a larger distance than real music has; music that goes
+    round in circles a smaller one.
+
+    Returns:
+        0 to 1, shape (excerpts,); nothing if excerpts have fewer than 3 notes.
+    """
+    third = excerpts.length // 3
+    if not third:
+        return np.zeros(0)
+    first = feature_histograms(excerpts.music, excerpts.starts, third)
+    last = feature_histograms(excerpts.music, excerpts.starts + excerpts.length - third, third)
+    overlaps = [np.minimum(first[feature], last[feature]).sum(axis=1) for feature in FEATURES]
+    return 1 - np.mean(overlaps, axis=0)
+
+
 def descriptor_table(generated: Excerpts, test: Excerpts, infills: Sequence[Excerpts]) -> pd.DataFrame:
     """Describe generated and real excerpts by repetition, simultaneous onsets, dynamics and tempo.
 
@@ -137,8 +156,8 @@ def descriptor_table(generated: Excerpts, test: Excerpts, infills: Sequence[Exce
             alone, where length is no advantage.
 
     Returns:
-        The columns descriptor (functions of `descriptors`), source (generated, real) and value: the mean over excerpts,
-        but the maximum over excerpts of max_note_repeat and max_onset_cluster.
+        The columns descriptor (functions of `descriptors`, and `thirds_distance`), source (generated, real) and value:
+        the mean over excerpts, but the maximum over excerpts of max_note_repeat and max_onset_cluster.
     """
     groups = _groups(test, len(generated))
     rows = []
@@ -146,6 +165,9 @@ def descriptor_table(generated: Excerpts, test: Excerpts, infills: Sequence[Exce
         generated_sets = [generated, *infills] if descriptor.counts_infills else [generated]
         rows.append((name, "generated", _describe(descriptor, generated_sets)))
         rows.append((name, "real", _mean([_describe(descriptor, [group]) for group in groups])))
+    distances = [thirds_distance(group).tolist() for group in groups]
+    rows.append(("thirds_distance", "generated", _mean(thirds_distance(generated).tolist())))
+    rows.append(("thirds_distance", "real", _mean([_mean(group) for group in distances])))
     return _table(rows, ["descriptor", "source", "value"])
 
 

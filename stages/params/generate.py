@@ -33,7 +33,8 @@ class GenerateParams(Section):
     temperature: Annotated[PerField, _per_field(0.05, 3)]
     top_p: Annotated[PerField, _per_field(0.05, 1)]
     min_p: Annotated[PerField, _per_field(0, 0.5)]
-    tempo_bias: float = Field(ge=0, le=3)
+    drift_bias: Annotated[PerField, _per_field(0, 5)]
+    repeat_bias: float = Field(ge=0, le=20)
 
     improvisations: Samples
     continuations: Samples

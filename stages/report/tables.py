@@ -31,6 +31,7 @@ DESCRIPTOR_LABELS = {
     "max_onset_cluster": DescriptorLabel("largest fraction of an excerpt’s notes at one onset", True),  # noqa: RUF001
     "velocity_std": DescriptorLabel("standard deviation of velocity"),
     "tempo_drift": DescriptorLabel("tempo change from first to second half, in powers of two"),
+    "thirds_distance": DescriptorLabel("difference between the first and the last third, 0 to 1"),
     "mean_copied_run": DescriptorLabel("successive notes also found in training music, mean over excerpts"),
     "max_copied_run": DescriptorLabel("successive notes also found in training music, maximum"),
 }
@@ -128,14 +129,18 @@ def nll_by_field(nll: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[st
     """Return the rows of the table of nats per note by field: a label, and the values by field.
 
     Args:
-        nll: nats per note by music and field, see `nested_values`.
+        nll: nats per note by music and field, of reports/nll.csv and reports/sample_nll.csv; see `nested_values`.
     """
     labels = {"test": "test", "validation": "validation"}
     for music in nll:
         if music.startswith("infill_gap_"):
             gap = int(music.removeprefix("infill_gap_"))
             labels[music] = f"test, infill, gap of {gap} note{'s' * (gap != 1)}"
-    labels["unigram"] = "test, unigram model"
+    labels |= {
+        "unigram": "test, unigram model",
+        "real": "test, beginnings as long as a sample",
+        "generated": "the network's own improvisations",
+    }
     return {label: nll[music] for music, label in labels.items() if music in nll}
 
 

@@ -315,14 +315,20 @@ def test_every_command_has_the_shared_options(call, command):
 @pytest.mark.parametrize(
     "arguments, expected",
     [
-        ([], SamplingConfig(GENERATE.temperature, GENERATE.top_p, GENERATE.min_p, GENERATE.tempo_bias)),
+        (
+            [],
+            SamplingConfig(
+                GENERATE.temperature, GENERATE.top_p, GENERATE.min_p, GENERATE.drift_bias, GENERATE.repeat_bias
+            ),
+        ),
         (
             ["--temperature", 1.3, "--top-p", 0.5, "--min-p", 0],
             SamplingConfig(
                 tuple(1.3 * value for value in GENERATE.temperature),
                 (GENERATE.top_p[0], 0.5, 0.5, 0.5),
                 (GENERATE.min_p[0], 0, *GENERATE.min_p[2:]),
-                GENERATE.tempo_bias,
+                GENERATE.drift_bias,
+                GENERATE.repeat_bias,
             ),
         ),
     ],

@@ -95,6 +95,16 @@ def nll(test: bool = True) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["music", "note_field", "nll"])
 
 
+def sample_nll() -> pd.DataFrame:
+    """Make a reports/sample_nll.csv."""
+    rows = [
+        (music, field, total if field == "total" else total / 4)
+        for music, total in {"generated": 8.25, "real": 9.75}.items()
+        for field in ("total", *FIELDS)
+    ]
+    return pd.DataFrame(rows, columns=["music", "note_field", "nll"])
+
+
 def overlap() -> pd.DataFrame:
     """Make a reports/overlap.csv."""
     values = {
@@ -210,6 +220,7 @@ def write(folder: Path, some_samples: Sequence[Sample] | None = None, **changed:
         "loss": loss(),
         "parameters": parameters(),
         "nll": nll(),
+        "sample_nll": sample_nll(),
         "overlap": overlap(),
         "descriptors": descriptors(),
         "distributions": distributions(),

@@ -22,7 +22,7 @@ STAGES = {
     "extract": ["data/notes", *(f"reports/{name}" for name in EXTRACTED)],
     "excerpt": ["data/excerpts"],
     "evaluate": ["reports/nll.json", "reports/nll.csv"],
-    "generate": ["reports/samples"],
+    "generate": ["reports/samples", "reports/sample_nll.csv"],
     "compare": [f"reports/{name}" for name in COMPARED],
     "render": ["reports/audio"],
     "plot": ["reports/figures", "reports/index.html"],

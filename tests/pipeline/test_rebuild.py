@@ -37,7 +37,7 @@ def test_git_sees_the_lock_and_the_reports_and_nothing_else(rebuilt):
     changed = {line[3:] for line in run("git", "status", "--porcelain", "-uall", cwd=repository).stdout.splitlines()}
     reports = ["corpus.json", "loss.json", "nll.json", "overlap.json"]
     reports += ["splits.csv", "quantiles.csv", "loss.csv", "parameters.csv", "nll.csv", "overlap.csv"]
-    reports += ["descriptors.csv", "distributions.csv"]
+    reports += ["descriptors.csv", "distributions.csv", "sample_nll.csv"]
     expected = {"dvc.lock", *(f"reports/{name}" for name in reports)}
     changed.discard("reports/unreadable.csv")  # which lists no file here, nor in the committed run
     changed.discard("reports/environment.json")  # which says so where this machine is another than the committed run's

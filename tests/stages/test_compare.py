@@ -130,7 +130,15 @@ def test_reports_of_a_run():
     ]
     assert found.overlap.between(0, 1, inclusive="right").all()
     names = ["repeated_note_rate", "max_note_repeat", "repeated_ngram_rate", "same_onset_rate", "max_onset_cluster"]
-    names += ["velocity_std", "tempo_drift", "mean_copied_run", "max_copied_run", "excerpt_notes", "excerpts"]
+    names += [
+        "velocity_std",
+        "tempo_drift",
+        "thirds_distance",
+        "mean_copied_run",
+        "max_copied_run",
+        "excerpt_notes",
+        "excerpts",
+    ]
     assert found.descriptors.index.tolist() == [(name, source) for name in names for source in ("generated", "real")]
     assert found.descriptors.notna().all()
     assert found.descriptors["excerpt_notes"].tolist() == [60, 60]

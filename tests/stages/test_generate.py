@@ -9,6 +9,7 @@ from stages.check import Params
 from stages.midi.midi_io import read_midi
 from stages.model import serialization
 from stages.model.bilstm import BiLSTM
+from stages.model.history import note_rows, padding_rows
 from stages.representation.grid_encoding import STEP
 from stages.samples.sample_set import Region, read_samples
 from stages.utils import paths
@@ -76,3 +77,21 @@ def test_all_samples_with_the_music_around_an_infill_unchanged(workspace):
     for sample, table in zip(samples, tables, strict=False):
         midi = read_midi((paths.SAMPLES / f"{sample.name}.mid").read_bytes())
         assert midi["pitch"].tolist() == table["pitch"].tolist()
+    table = pd.read_csv(generate.SAMPLE_NLL).set_index(["music", "note_field"])["nll"]
+    fields = ["step", "pitch", "duration", "velocity"]
+    assert list(table.index) == [(music, field) for music in ("generated", "real") for field in ["total", *fields]]
+    for music in ("generated", "real"):
+        assert table[music, "total"] == pytest.approx(table[music][fields].sum(), abs=1e-3)
+
+
+def test_the_nll_of_samples_and_of_excerpts_is_that_of_their_notes(workspace):
+    excerpts = [distinct_fields(seed, 60) for seed in range(3)]
+    write_excerpts(*excerpts)
+    network = serialization.load_model(paths.MODEL)
+    table = generate.score_improvisations(network, excerpts[:2], PARAMS.model_copy(update={"sample_notes": 20}))
+    nll = table.set_index(["music", "note_field"])["nll"]
+    rows = np.stack([np.concatenate([padding_rows((1,)), note_rows(fields)]) for fields in excerpts])
+    each = np.asarray(network(rows)).sum(axis=-1)  # of each note, shape (3, 60)
+    assert nll["generated", "total"] == pytest.approx(each[:2].mean(), abs=1e-3)
+    assert nll["real", "total"] == pytest.approx(each[:, :20].mean(), abs=1e-3)
+    assert set(generate.score_improvisations(network, [], PARAMS)["music"]) == {"real"}

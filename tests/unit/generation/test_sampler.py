@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from stages.generation import sampler, tempo
+from stages.generation import drift, repetition, sampler
 from stages.generation.continuation import ContinuationRequest, generate_continuations
 from stages.generation.sampling_config import SamplingConfig
 from stages.model import history
-from stages.model.bilstm import HeadInputs
+from stages.model.bilstm import HeadInputs, pointed_durations
 from stages.representation import grid_encoding
 from stages.representation.grid_encoding import DURATION, PITCH, STEP, VELOCITY
 from tests.helpers.numpy_model import random_fields
@@ -31,13 +31,14 @@ def assert_mostly_equal(expected, found):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tempo_bias", [0.0, 2.0])
-def test_every_note_is_sampled_from_the_distributions_of_the_network(network, tempo_bias):
+@pytest.mark.parametrize("bias", [0.0, 2.0])
+def test_every_note_is_sampled_from_the_distributions_of_the_network(network, bias):
     """Compare the loop, which carries its state from note to note and call to call, with reading all notes at once."""
     prompt, num_notes = random_fields(6, 200), 2 * sampler.NOTES_PER_CALL + 7
-    prompt[:, STEP] = 150  # far slower than what follows, so that the tempo state changes from call to call
+    prompt[:, STEP] = 150  # far slower than what follows, so that the drift changes from call to call
+    prompt[100:] = prompt[:100]  # a phrase to repeat
     request = ContinuationRequest([prompt], num_notes)
-    (generated,) = generate_continuations(network, request, 4, SamplingConfig(tempo_bias=tempo_bias))
+    (generated,) = generate_continuations(network, request, 4, SamplingConfig(drift_bias=bias, repeat_bias=10 * bias))
     uniforms = np.random.default_rng((4, 4, 0)).random((num_notes, 6), np.float32).T
     rows = np.concatenate([history.padding_rows((1,)), history.note_rows(np.concatenate([prompt, generated]))])[None]
     head_inputs = network.head_inputs(network.read_past(rows[:, :-1], None)[0], rows[:, :-1])
@@ -47,18 +48,26 @@ def test_every_note_is_sampled_from_the_distributions_of_the_network(network, te
 
     # After the highest key the step cannot be 0, whatever the network says.
     free = previous[:, PITCH] != grid_encoding.NUM_KEYS - 1
-    tempo_states = np.stack([tempo.tempo_state(np.concatenate([prompt, generated[:i]])) for i in range(num_notes)])
-    log_probs = np.asarray(network.step_log_probs(head_inputs))
-    log_probs = log_probs + np.asarray(tempo.step_logit_bias(tempo_states, tempo_bias))
+    so_far = [np.concatenate([prompt, generated[:i]]) for i in range(num_notes)]
+    tilts = np.asarray(drift.tilts(np.stack([drift.drift_state(notes) for notes in so_far]), np.float32([bias] * 4)))
+    repetition_states = np.stack([repetition.repetition_state(notes) for notes in so_far])
+    step_bias, pitch_bias = map(np.asarray, repetition.repetition_bias(repetition_states, 10 * bias))
+    assert (pitch_bias.max(axis=1) > 0).sum() >= 5 * bias
+    log_probs = np.asarray(network.step_log_probs(head_inputs)) + step_bias + tilts[:, :1] * drift.STEP_MEASURE
     assert_mostly_equal(sample(np.exp(log_probs), uniforms[0])[free], grid_encoding.STEP_BIN[step][free])
     assert step[~free].all()
 
     log_probs = np.array(network.pitch_log_probs(head_inputs, rows, previous[:, PITCH]))
+    log_probs += pitch_bias + tilts[:, 1:2] * drift.PITCH_MEASURE
     same_onset = np.flatnonzero((step == 0) & (previous[:, PITCH] < grid_encoding.NUM_KEYS))
     log_probs[same_onset, previous[same_onset, PITCH]] = -np.inf  # no pitch twice at one onset
     assert_mostly_equal(sample(np.exp(log_probs), uniforms[2]), pitch)
 
-    choice = sample(np.exp(network.duration_log_probs(head_inputs, rows)), uniforms[3])
+    pointed = np.log(np.maximum(pointed_durations(rows), 1))
+    bins = np.broadcast_to(drift.DURATION_MEASURE, (num_notes, grid_encoding.DURATION_BINS))
+    log_probs = np.asarray(network.duration_log_probs(head_inputs, rows))
+    log_probs = log_probs + tilts[:, 2:3] * np.concatenate([bins, pointed], axis=1)
+    choice = sample(np.exp(log_probs), uniforms[3])
     is_pointer = choice >= grid_encoding.DURATION_BINS
     assert is_pointer.sum() > 10
     assert_mostly_equal(choice[~is_pointer], grid_encoding.DURATION_BIN[duration[~is_pointer]])
@@ -66,7 +75,8 @@ def test_every_note_is_sampled_from_the_distributions_of_the_network(network, te
     remaining = rows[is_pointer, history.REMAINING]
     assert_mostly_equal(remaining[np.arange(len(target)), target] + offset - 1, duration[is_pointer])
 
-    assert_mostly_equal(sample(np.exp(network.velocity_log_probs(head_inputs, rows)), uniforms[5]), velocity)
+    log_probs = np.asarray(network.velocity_log_probs(head_inputs, rows)) + tilts[:, 3:] * drift.VELOCITY_MEASURE
+    assert_mostly_equal(sample(np.exp(log_probs), uniforms[5]), velocity)
 
 
 @pytest.mark.slow

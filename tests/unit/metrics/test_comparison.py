@@ -139,14 +139,28 @@ def melody(pitches: list[int], velocities: list[int] | None = None) -> pd.DataFr
     return note_features.add_features(table.assign(pitch=pitches, velocity=velocities or 64))
 
 
+def test_thirds_distance_of_a_change_and_of_none():
+    steady = melody([60, 62, 64] * 40)
+    low_then_high = melody([*[40, 42] * 30, *[80, 82] * 30])
+    middle = Excerpts(steady, np.array([30]), 63)
+    assert comparison.thirds_distance(middle) == pytest.approx([0])
+    change = comparison.thirds_distance(Excerpts(low_then_high, np.array([30]), 63))
+    # Pitch has nothing in common. Pitch classes 4 and 6, 8 and 10 neither. Intervals, steps and so on are the same.
+    assert change == pytest.approx([2 / 8])
+    both = Excerpts(pd.concat([steady, low_then_high], ignore_index=True), np.array([30, 150]), 63)
+    assert comparison.thirds_distance(both) == pytest.approx([0, 2 / 8])
+    assert not len(comparison.thirds_distance(Excerpts(steady, np.array([30]), 2)))
+
+
 def test_descriptor_table_by_hand():
     generated = cut_excerpts(melody([60, 60, 62, 64, 65, 65, 65, 67], [50, 60, 50, 60, 80, 80, 80, 80]), 4)
     test = cut_excerpts(melody([60, 62] * 8), 4)
     table = comparison.descriptor_table(generated, test, [cut_excerpts(melody([70, 70, 70]), 3)])
+    distances = [comparison.thirds_distance(excerpts).mean() for excerpts in (generated, test)]
     assert table.to_dict("list") == {
-        "descriptor": [name for name in comparison._DESCRIPTORS for _ in range(2)],
-        "source": ["generated", "real"] * 7,
-        "value": pytest.approx([(1 / 3 + 2 / 3) / 2, 0, 3, 1, 0, 0, 0, 0, 0.25, 0.25, 2.5, 0, 0, 0]),
+        "descriptor": [name for name in [*comparison._DESCRIPTORS, "thirds_distance"] for _ in range(2)],
+        "source": ["generated", "real"] * 8,
+        "value": pytest.approx([(1 / 3 + 2 / 3) / 2, 0, 3, 1, 0, 0, 0, 0, 0.25, 0.25, 2.5, 0, 0, 0, *distances]),
     }
     assert list(comparison._DESCRIPTORS) == [
         "repeated_note_rate",

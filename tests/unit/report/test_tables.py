@@ -49,13 +49,16 @@ def test_this_network_stands_between_the_unigram_model_and_published_ones():
 
 
 def test_likelihoods_are_listed_by_music():
-    rows = tables.nll_by_field(nll())
+    samples = tables.nested_values(sample_reports.sample_nll(), "music", "note_field", "nll")
+    rows = tables.nll_by_field(nll() | samples)
     assert {label: values["total"] for label, values in rows.items()} == {
         "test": 9.5,
         "validation": 9.25,
         "test, infill, gap of 1 note": 7.25,
         "test, infill, gap of 4 notes": 8.75,
         "test, unigram model": 14.5,
+        "test, beginnings as long as a sample": 9.75,
+        "the network's own improvisations": 8.25,
     }
     assert rows["test"]["velocity"] == pytest.approx(9.5 / 4)
     assert list(tables.nll_by_field(nll(test=False))) == ["validation"]
