@@ -47,20 +47,33 @@ def setting(experiment: dict, section: str, key: str):
     return experiment["params"]["params.yaml"]["data"][section][key]
 
 
-def test_in_the_workspace_settings_and_results_are_left_there_to_be_kept_or_not(repository):
-    before, params = samples(repository), (repository / "params.yaml").read_bytes()
+@pytest.fixture(scope="module")
+def safer(repository) -> tuple[set[str], dict[str, bytes]]:
+    """What an experiment of that name left in the workspace: the files that git saw as changed, and the samples.
+
+    The workspace is as before again.
+    """
     dvc("exp", "run", "--name", "safer", "--set-param", "generate.temperature=0.7", "compare", cwd=repository)
-    assert status(repository) == {"params.yaml", "dvc.lock", *COMPARED}
-    assert samples(repository) != before
     assert (repository / "params.yaml").read_text(encoding="utf-8").endswith(REMARK)
+    left = status(repository), samples(repository)
+    restore(repository)
+    return left
+
+
+def restore(repository: Path) -> None:
+    assert run("git", "restore", ".", cwd=repository).returncode == 0
+    dvc("checkout", cwd=repository)
+
+
+def test_in_the_workspace_settings_and_results_are_left_there_to_be_kept_or_not(repository, rebuilt, safer):
+    before = samples(rebuilt[0])
+    assert safer[0] == {"params.yaml", "dvc.lock", *COMPARED}
+    assert safer[1] != before
     assert setting(experiments(repository)["safer"], "generate", "temperature") == 0.7
-    assert run("git", "restore", ".", cwd=repository).returncode == 0
-    dvc("checkout", cwd=repository)
-    assert samples(repository) == before and (repository / "params.yaml").read_bytes() == params
+    assert samples(repository) == before and status(repository) == set()
     dvc("exp", "apply", "safer", cwd=repository)  # ... and it is there again, without being run
-    assert samples(repository) != before
-    assert run("git", "restore", ".", cwd=repository).returncode == 0
-    dvc("checkout", cwd=repository)
+    assert samples(repository) == safer[1]
+    restore(repository)
 
 
 def test_aside_nothing_changes_here(repository):
@@ -138,11 +151,8 @@ def test_own_music_that_git_and_dvc_do_not_know_is_refused_in_one_line_and_runs_
         assert run("git", "reset", "-q", cwd=clone).returncode == 0
 
 
-def test_the_tables_of_metrics_and_experiments_fit_120_columns(repository):
+def test_the_tables_of_metrics_and_experiments_fit_120_columns(repository, safer):
     """A run's metrics are the figures by which people choose; what `dvc exp show` adds is what changed."""
-    dvc("exp", "run", "--name", "bolder", "--set-param", "generate.temperature=1.2", "compare", cwd=repository)
-    run("git", "restore", ".", cwd=repository)
-    dvc("checkout", cwd=repository)
     for command in (["metrics", "show"], ["exp", "show", "--only-changed", "--no-pager"]):
         printed = run("dvc", *command, cwd=repository, COLUMNS="120").stdout
         assert max(map(len, printed.splitlines())) <= 120, printed

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -180,20 +179,3 @@ def test_the_losses_of_a_running_process_can_be_read():
     interrupted = train.LOSS_HISTORY.read_bytes()
     assert interrupted.startswith(running.to_csv(index=False, float_format="%.6g").encode())
     assert not train.LOSS.exists() and not paths.MODEL.exists()
-
-    train.LOSS_HISTORY.unlink()  # as DVC does before it runs a stage
-    training = Training()
-    training.read_until("resuming from the checkpoint")
-    deadline = time.monotonic() + 60
-    while not train.LOSS_HISTORY.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert train.LOSS_HISTORY.read_bytes().startswith(interrupted)
-    training.process.send_signal(signal.SIGINT)
-    training.read_to_end()
-
-
-def test_the_same_training_makes_the_same_bytes(trained):
-    write_music()
-    train.main(TrainParams(**SMALL))
-    for path in (train.LOSS_HISTORY, train.LOSS, train.PARAMETERS, paths.MODEL):
-        assert path.read_bytes() == (trained / path).read_bytes()
