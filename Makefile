@@ -34,7 +34,8 @@ PARTS := notebook extraction training generation dvc
 # What `make lock` compiles, from .in to .txt; each holds to the versions of those before it.
 LOCKS := requirements requirements-remotes requirements-dev benchmarks/requirements
 
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+# Files in their order, so that those of tests/pipeline, which take longest, come early, and no process is left with one.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo ablations $(ABLATIONS) run-queue bench test test-fast lint publish-run check-lock lock clean

@@ -81,3 +81,16 @@ def kept_samplers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generator, "NoteSampler", KeptSampler)
         yield
+
+
+@pytest.fixture
+def uncompiled() -> Iterator[None]:
+    """Let TensorFlow run what it would compile: for tests in which compiling takes longer than all the rest.
+
+    Compiled programs are run in tests/unit/training/test_trainer.py, tests/unit/generation and tests/pipeline.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

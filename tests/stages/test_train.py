@@ -108,7 +108,7 @@ def test_the_model_and_the_reports(trained, monkeypatch):
     assert parameters.loc["forward/recurrent_kernel"].tolist() == ["8x32", 256]
 
 
-def test_without_validation_music_the_training_loss_is_the_metric():
+def test_without_validation_music_the_training_loss_is_the_metric(uncompiled):
     write_music(validation_pieces=0)
     train.main(TrainParams(**SMALL))
     loss, history = read_losses()

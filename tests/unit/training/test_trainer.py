@@ -20,7 +20,7 @@ from stages.training.training_model import TrainingModel
 from stages.utils.csv_io import write_csv
 from tests.helpers.numpy_model import random_fields
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # tests/stages/test_train.py runs the same lines
 
 CONFIG = TrainingConfig(
     notes_per_update=32,
@@ -205,22 +205,31 @@ def test_without_validation_the_training_loss_decides(tmp_path):
     assert np.isnan(state.history[0]["validation_loss"])
 
 
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        [random_fields(1, 1)],
-        [random_fields(1, 10)],
-        [np.tile(np.array([[0, 40, 1, 0]], np.int32), (50, 1))],
-        [np.tile(np.array([[1000, 0, 3000, 31]], np.int32), (50, 1))],
-    ],
-    ids=["one note", "ten notes", "one key, all at once", "long silences"],
-)
-@pytest.mark.parametrize("infill_fraction", [0.0, BATCHES.infill_fraction])
-def test_unusual_pieces_give_finite_losses(tmp_path, pieces, infill_fraction):
-    batches = replace(BATCHES, infill_fraction=infill_fraction)
-    state, weights = Run(tmp_path / "c.npz", batches=batches, pieces=pieces).train()
+ONE_NOTE = [random_fields(1, 1)]
+UNUSUAL = {
+    "one note": ONE_NOTE,
+    "ten notes": [random_fields(1, 10)],
+    "one key, all at once": [np.tile(np.array([[0, 40, 1, 0]], np.int32), (50, 1))],
+    "long silences": [np.tile(np.array([[1000, 0, 3000, 31]], np.int32), (50, 1))],
+}
+
+
+def check_losses_are_finite(run):
+    state, weights = run.train()
     assert all(np.isfinite(epoch["train_loss"]) and np.isfinite(epoch["validation_loss"]) for epoch in state.history)
     assert all(np.isfinite(weight).all() for weight in weights)
+
+
+@pytest.mark.parametrize("pieces", UNUSUAL.values(), ids=UNUSUAL)
+def test_unusual_pieces_give_finite_losses(tmp_path, pieces):
+    check_losses_are_finite(Run(tmp_path / "c.npz", pieces=pieces))
+
+
+@pytest.mark.parametrize("infill_fraction", [0.0, 1.0])
+def test_rows_may_all_infill_or_none(tmp_path, infill_fraction, uncompiled):
+    batches = replace(BATCHES, infill_fraction=infill_fraction)
+    config = replace(CONFIG, epochs=1, steps_per_epoch=2)
+    check_losses_are_finite(Run(tmp_path / "c.npz", config, batches, ONE_NOTE))
 
 
 @pytest.mark.parametrize("total", [float("nan"), float("inf")])
