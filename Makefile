@@ -29,7 +29,7 @@ float32 := train.precision=float32
 PUBLISHED := data/excerpts models/bilstm.keras reports/audio reports/index.html reports/samples
 
 # The parts of `make bench`; some of them: `make bench PARTS="extraction dvc"`.
-PARTS := notebook extraction training generation dvc
+PARTS := notebook extraction input training generation dvc
 
 # What `make lock` compiles, from .in to .txt; each holds to the versions of those before it.
 LOCKS := requirements requirements-remotes requirements-dev benchmarks/requirements
@@ -103,7 +103,8 @@ $(BENCH_VENV)/requirements: requirements.txt benchmarks/requirements.txt
 	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
-# `notebook`, `generation` and `dvc` need a finished run of the pipeline, `extraction` measures MAESTRO if it is there.
+# `notebook`, `generation` and `dvc` need a finished run of the pipeline, `input` its note tables; `extraction` measures
+# MAESTRO if it is there.
 bench: $(BENCH_VENV)/requirements  ## measure speed against other libraries and write benchmarks/README.md
 	@set -e; for part in $(PARTS); do echo "== $$part"; $(BENCH_VENV)/bin/python -m benchmarks.$$part; done
 	@$(BENCH_VENV)/bin/python -m benchmarks.table
