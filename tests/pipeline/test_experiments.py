@@ -115,6 +115,8 @@ def test_a_queued_sweep_runs_aside_and_its_best_becomes_a_branch(repository):
     assert samples(repository) != before
     assert "up to date" in dvc("status", "compare", cwd=repository)
     assert status(repository) == set()
+    assert run("git", "checkout", "-q", "-", cwd=repository).returncode == 0  # for the other tests
+    dvc("checkout", cwd=repository)
 
 
 def test_a_clean_clone_needs_nothing_more_for_a_sweep(tmp_path):
