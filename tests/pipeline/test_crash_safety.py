@@ -101,7 +101,7 @@ def test_stages_killed_while_they_write_are_made_good_to_the_byte(rebuilt, tmp_p
     assert committed() == tree != ""
 
 
-@pytest.mark.parametrize("stage", ["extract", "train", "generate", "compare", "render", "plot"])
+@pytest.mark.parametrize("stage", ["extract", "train", "compare", "render", "plot"])
 def test_a_full_disk_is_one_line_and_what_was_there_stays(rebuilt, stage):
     """The disk is full after two hundred bytes of a file."""
     repository, _ = rebuilt
