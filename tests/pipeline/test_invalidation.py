@@ -58,7 +58,7 @@ def another(value):
     if isinstance(value, bool):
         return not value
     if isinstance(value, list):
-        return value[:1]
+        return value[1:]
     return "etudes" if isinstance(value, str) else value + 1
 
 
