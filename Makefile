@@ -29,12 +29,13 @@ float32 := train.precision=float32
 PUBLISHED := data/excerpts models/bilstm.keras reports/audio reports/index.html reports/samples
 
 # The parts of `make bench`; some of them: `make bench PARTS="extraction dvc"`.
-PARTS := notebook extraction scaling training generation dvc
+PARTS := notebook extraction scaling input training generation dvc
 
 # What `make lock` compiles, from .in to .txt; each holds to the versions of those before it.
 LOCKS := requirements requirements-remotes requirements-dask requirements-dev benchmarks/requirements
 
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+# Files in their order, so that those of tests/pipeline, which take longest, come early, and no process is left with one.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo ablations $(ABLATIONS) run-queue bench test test-fast lint publish-run check-lock lock clean
@@ -102,8 +103,8 @@ $(BENCH_VENV)/requirements: requirements.txt benchmarks/requirements.txt
 	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
-# `notebook`, `generation` and `dvc` need a finished run of the pipeline, `extraction` and `scaling` read MAESTRO if it is
-# there.
+# `notebook`, `generation` and `dvc` need a finished run of the pipeline, `input` its note tables; `extraction` and
+# `scaling` read MAESTRO if it is there.
 bench: $(BENCH_VENV)/requirements  ## measure speed against other libraries and write benchmarks/README.md
 	@set -e; for part in $(PARTS); do echo "== $$part"; $(BENCH_VENV)/bin/python -m benchmarks.$$part; done
 	@$(BENCH_VENV)/bin/python -m benchmarks.table

@@ -199,12 +199,12 @@ def infill(file: Input, start: GapStart, end: GapEnd, notes: NoteCount = None, *
 
 
 def _generate_continuations(prompt: np.ndarray, seconds: float, options: Options) -> list[np.ndarray]:
-    config = _sampling_config(options)
+    config, model = _sampling_config(options), _existing(options.model)
     import_keras()
     from stages.generation.continuation import ContinuationRequest, generate_continuations
     from stages.model.serialization import load_model
 
-    network = load_model(_existing(options.model))
+    network = load_model(model)
     request = ContinuationRequest(
         prompts=[prompt] * options.takes,
         num_notes=round(seconds * MAX_NOTES_PER_SECOND),
@@ -214,12 +214,12 @@ def _generate_continuations(prompt: np.ndarray, seconds: float, options: Options
 
 
 def _generate_infills(notes: pd.DataFrame, start: float, end: float, count: int, options: Options) -> list[np.ndarray]:
-    config = _sampling_config(options)
+    config, model = _sampling_config(options), _existing(options.model)
     import_keras()
     from stages.generation.infill import Gap, InfillRequest, generate_infills
     from stages.model.serialization import load_model
 
-    network = load_model(_existing(options.model))
+    network = load_model(model)
     before, after = notes[notes["start"] < start], notes[notes["start"] >= end]
     last_onset = _on_grid(before["start"].iloc[-1])
     gap = Gap(

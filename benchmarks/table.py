@@ -10,12 +10,12 @@ from benchmarks.measurement import ROOT, read_result, round_value
 TABLE = ROOT / "benchmarks/README.md"
 _HEAD = """# Benchmarks
 
-`make bench` takes all of these measurements but those of `gpu`, in about 20 minutes on two cores;
+`make bench` takes all of these measurements but those of `gpu`, in some 25 minutes on two cores;
 `make bench PARTS="extraction dvc"` takes some of them. Each part is a module of this folder, whose docstring says what
 it measures and how. `results/` holds the figures with their range and the machine on which they were measured;
 `python -m benchmarks.table` writes this page from them. Figures are medians, and /s means notes per second. The figures
 of a row were measured in turn, except for the rows `notebook` and `scaling` and those of the growing number of files,
-which come from one run each.
+which come from one run each. Batches per second are of processor time.
 
 | part | what | ours | compared with | ratio |
 |---|---|---|---|---|
@@ -91,6 +91,17 @@ def _scaling_rows(result: dict) -> Iterator[Row]:
     yield what, f"the stage itself: {dask['cpu_seconds']} s of processor time, {dask['peak_mb']} MB", alone, ""
 
 
+def _input_rows(result: dict) -> Iterator[Row]:
+    for notes, ways in result["tables"].items():
+        streamed, in_memory = ways["streamed"], ways["in memory"]
+        what = f"making training batches of {int(notes):,} notes"
+        rate, other_rate = (way["batches_per_second"]["median"] for way in (streamed, in_memory))
+        times = _times(streamed["times_as_fast_as_in_memory"])
+        yield what, f"{rate} batches/s", f"all notes in memory: {other_rate} batches/s", times
+        peak, other_peak = (way["peak_mb"]["median"] for way in (streamed, in_memory))
+        yield what, f"{peak:,} MB", f"all notes in memory: {other_peak:,} MB", _times(peak / other_peak)
+
+
 def _training_rows(result: dict) -> Iterator[Row]:
     peak = result["float32_peak_gflops"]["median"]
     for name, case in result["cases"].items():
@@ -138,6 +149,7 @@ PARTS = {
     "notebook": _notebook_rows,
     "extraction": _extraction_rows,
     "scaling": _scaling_rows,
+    "input": _input_rows,
     "training": _training_rows,
     "gpu": _gpu_rows,
     "generation": _generation_rows,

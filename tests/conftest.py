@@ -1,6 +1,11 @@
 """What several test modules share."""
 
+import fcntl
+import functools
+import pickle
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,10 +30,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def rebuilt(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    """A clone in which `dvc repro` has run, and what that printed."""
-    repository = small_clone(tmp_path_factory.mktemp("clone"))
-    return repository, run("dvc", "repro", cwd=repository)
+def rebuilt(tmp_path_factory, worker_id) -> tuple[Path, subprocess.CompletedProcess]:
+    """A clone in which `dvc repro` has run, and what that printed.
+
+    Of the processes that share the tests, the first one that needs it runs it, and each has a copy of its own.
+    """
+    own = tmp_path_factory.getbasetemp()
+    place = (own if worker_id == "master" else own.parent) / "rebuilt"
+    place.mkdir(exist_ok=True)
+    original, printed = place / "clone", place / "printed.pickle"
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            result = run("dvc", "repro", cwd=small_clone(original))
+            printed.write_bytes(pickle.dumps(result))
+    repository = tmp_path_factory.mktemp("copy") / "clone"
+    shutil.copytree(original, repository, symlinks=True)
+    return repository, pickle.loads(printed.read_bytes())
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +57,40 @@ def shared(rebuilt, tmp_path_factory) -> Path:
     assert pushed.returncode == 0, pushed.stderr[-3000:]
     commit(repository)
     return repository
+
+
+@pytest.fixture(scope="module")
+def kept_samplers() -> Iterator[None]:
+    """Keep the samplers that the tests of a module compile: that takes longer than the rest of most of these tests.
+
+    A sampler has no state, so one that is used again does the same. There is one for each network and batch size, as
+    TensorFlow compiles for batches of any size when it meets a second one, which takes a sampler's shapes away.
+    """
+    from stages.generation import generator
+
+    make = functools.cache(lambda network, infill, batch_size: NoteSampler(network, infill))
+
+    class KeptSampler:
+        def __init__(self, network, infill: bool) -> None:
+            self.of_size = functools.partial(make, network, infill)
+
+        def predict_on_batch(self, inputs):
+            return self.of_size(len(inputs["row"])).predict_on_batch(inputs)
+
+    NoteSampler = generator.NoteSampler
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generator, "NoteSampler", KeptSampler)
+        yield
+
+
+@pytest.fixture
+def uncompiled() -> Iterator[None]:
+    """Let TensorFlow run what it would compile: for tests in which compiling takes longer than all the rest.
+
+    Compiled programs are run in tests/unit/training/test_trainer.py, tests/unit/generation and tests/pipeline.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -30,7 +30,7 @@ SMALL = {
         "validation_max_notes": 64,
         "max_gap_notes": 8,
     },
-    "evaluate": {"infill_gaps": [1, 4]},
+    "evaluate": {"infill_gaps": [1]},
     "generate": {
         "improvisations": 1,
         "continuations": 1,

@@ -47,31 +47,37 @@ def setting(experiment: dict, section: str, key: str):
     return experiment["params"]["params.yaml"]["data"][section][key]
 
 
-def test_in_the_workspace_settings_and_results_are_left_there_to_be_kept_or_not(repository):
-    before, params = samples(repository), (repository / "params.yaml").read_bytes()
+@pytest.fixture(scope="module")
+def safer(repository) -> tuple[set[str], dict[str, bytes]]:
+    """What an experiment of that name left in the workspace: the files that git saw as changed, and the samples.
+
+    The workspace is as before again.
+    """
     dvc("exp", "run", "--name", "safer", "--set-param", "generate.temperature=0.7", "compare", cwd=repository)
-    assert status(repository) == {"params.yaml", "dvc.lock", *COMPARED}
-    assert samples(repository) != before
     assert (repository / "params.yaml").read_text(encoding="utf-8").endswith(REMARK)
+    left = status(repository), samples(repository)
+    restore(repository)
+    return left
+
+
+def restore(repository: Path) -> None:
+    assert run("git", "restore", ".", cwd=repository).returncode == 0
+    dvc("checkout", cwd=repository)
+
+
+def test_in_the_workspace_settings_and_results_are_left_there_to_be_kept_or_not(repository, rebuilt, safer):
+    before = samples(rebuilt[0])
+    assert safer[0] == {"params.yaml", "dvc.lock", *COMPARED}
+    assert safer[1] != before
     assert setting(experiments(repository)["safer"], "generate", "temperature") == 0.7
-    assert run("git", "restore", ".", cwd=repository).returncode == 0
-    dvc("checkout", cwd=repository)
-    assert samples(repository) == before and (repository / "params.yaml").read_bytes() == params
+    assert samples(repository) == before and status(repository) == set()
     dvc("exp", "apply", "safer", cwd=repository)  # ... and it is there again, without being run
-    assert samples(repository) != before
-    assert run("git", "restore", ".", cwd=repository).returncode == 0
-    dvc("checkout", cwd=repository)
+    assert samples(repository) == safer[1]
+    restore(repository)
 
 
-def test_aside_nothing_changes_here(repository):
-    before = samples(repository)
-    dvc("exp", "run", "--temp", "--name", "louder", "--set-param", "render.loudness_dbfs=-16", "render", cwd=repository)
-    assert status(repository) == set()
-    assert samples(repository) == before
-    assert setting(experiments(repository)["louder"], "render", "loudness_dbfs") == -16
-
-
-def test_an_ablation_makes_nothing_anew_but_the_model(repository):
+def test_an_ablation_runs_aside_and_makes_nothing_anew_but_the_model(repository):
+    before = samples(repository), (repository / "models/bilstm.keras").read_bytes()
     for train in ("Running stage 'train'", "Stage 'train' is cached"):  # the second takes the place of the first
         result = make("no-augmentation", repository, "ABLATION_BUDGET=train.epochs=1")
         assert result.returncode == 0, result.stderr[-3000:]
@@ -79,6 +85,7 @@ def test_an_ablation_makes_nothing_anew_but_the_model(repository):
         assert result.stdout.count("Running stage") == train.count("Running stage")
         assert setting(experiments(repository)["no-augmentation"], "train", "transpose_semitones") == 0
         assert status(repository) == set()
+        assert (samples(repository), (repository / "models/bilstm.keras").read_bytes()) == before
 
 
 def test_a_queued_sweep_runs_aside_and_its_best_becomes_a_branch(repository):
@@ -102,6 +109,8 @@ def test_a_queued_sweep_runs_aside_and_its_best_becomes_a_branch(repository):
     assert samples(repository) != before
     assert "up to date" in dvc("status", "compare", cwd=repository)
     assert status(repository) == set()
+    assert run("git", "checkout", "-q", "-", cwd=repository).returncode == 0  # for the other tests
+    dvc("checkout", cwd=repository)
 
 
 def test_a_clean_clone_needs_nothing_more_for_a_sweep(tmp_path):
@@ -138,11 +147,8 @@ def test_own_music_that_git_and_dvc_do_not_know_is_refused_in_one_line_and_runs_
         assert run("git", "reset", "-q", cwd=clone).returncode == 0
 
 
-def test_the_tables_of_metrics_and_experiments_fit_120_columns(repository):
+def test_the_tables_of_metrics_and_experiments_fit_120_columns(repository, safer):
     """A run's metrics are the figures by which people choose; what `dvc exp show` adds is what changed."""
-    dvc("exp", "run", "--name", "bolder", "--set-param", "generate.temperature=1.2", "compare", cwd=repository)
-    run("git", "restore", ".", cwd=repository)
-    dvc("checkout", cwd=repository)
     for command in (["metrics", "show"], ["exp", "show", "--only-changed", "--no-pager"]):
         printed = run("dvc", *command, cwd=repository, COLUMNS="120").stdout
         assert max(map(len, printed.splitlines())) <= 120, printed

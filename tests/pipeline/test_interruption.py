@@ -5,6 +5,7 @@ All tests run `dvc repro` in temporary clones.
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -56,29 +57,40 @@ class Training:
         self.process.wait()
 
 
-def test_killed_with_all_its_processes(tmp_path, uninterrupted):
-    repository = small_clone(tmp_path, train={"epochs": EPOCHS})
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory) -> Path:
+    """Return a clone whose training was killed with all its processes, which left a checkpoint."""
+    repository = small_clone(tmp_path_factory.mktemp("killed"), train={"epochs": EPOCHS})
     training = Training(repository)
     training.read_until("epoch 3: ")
     training.read_until("epoch 4: ")  # so the checkpoint of epoch 3 is complete, and another may be in the making
     os.killpg(training.process.pid, signal.SIGKILL)
     training.read_to_end()
     assert not (repository / RESULTS[0]).exists()
-    _check_resumed(repository, uninterrupted)
+    return repository
 
 
-def test_interrupted_by_ctrl_c(tmp_path, uninterrupted):
-    repository = small_clone(tmp_path, train={"epochs": EPOCHS})
+def test_killed_with_all_its_processes_and_then_interrupted_by_ctrl_c(tmp_path, killed, uninterrupted):
+    """Resumed twice, the second time after a change of comments in the plumbing."""
+    repository = shutil.copytree(killed, tmp_path / "clone")
     training = Training(repository)
-    training.read_until("epoch 2: ")
+    training.read_until("resuming from the checkpoint after update")
+    training.read_until("epoch 7: ")
     os.killpg(training.process.pid, signal.SIGINT)  # as a terminal does
     training.read_to_end()
     assert training.process.returncode != 0
     assert re.search(r"stopped after update \d+; run the same command to resume", training.printed)
     assert "interrupted" in training.printed and "Traceback" not in training.printed
     losses = (repository / "reports/loss.csv").read_bytes()
-    assert losses.count(b"\n") > 2 and uninterrupted["reports/loss.csv"].startswith(losses)
-    _check_resumed(repository, uninterrupted)
+    assert losses.count(b"\n") > 7 and uninterrupted["reports/loss.csv"].startswith(losses)
+    for name in ("stages/utils/atomic.py", "stages/params/plot.py"):
+        path = repository / name
+        path.write_text(path.read_text(encoding="utf-8") + "\n# another version\n", encoding="utf-8")
+    result = run("dvc", "repro", "train", cwd=repository)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "resuming from the checkpoint after update" in result.stdout + result.stderr
+    assert {name: (repository / name).read_bytes() for name in RESULTS} == uninterrupted
+    assert list((repository / CHECKPOINT).parent.glob("*")) == []
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])  # one waits for the stage, the other becomes it
@@ -94,12 +106,8 @@ def test_left_running_by_dvc(tmp_path, shell):
 
 
 @pytest.mark.parametrize("changed", ["setting", "code", "data"])
-def test_a_checkpoint_of_other_settings_data_or_code_is_not_resumed(tmp_path, changed):
-    repository = small_clone(tmp_path, train={"epochs": EPOCHS})
-    training = Training(repository)
-    training.read_until("epoch 2: ")
-    os.killpg(training.process.pid, signal.SIGKILL)
-    training.read_to_end()
+def test_a_checkpoint_of_other_settings_data_or_code_is_not_resumed(tmp_path, killed, changed):
+    repository = shutil.copytree(killed, tmp_path / "clone")
     if changed == "setting":
         change(repository, train={"learning_rate": 0.002})
     elif changed == "data":
@@ -111,24 +119,3 @@ def test_a_checkpoint_of_other_settings_data_or_code_is_not_resumed(tmp_path, ch
     training.read_until("made with other settings, data or code; training starts from the beginning")
     os.killpg(training.process.pid, signal.SIGKILL)
     training.read_to_end()
-
-
-def test_a_changed_comment_in_the_plumbing_keeps_the_checkpoint(tmp_path, uninterrupted):
-    repository = small_clone(tmp_path, train={"epochs": EPOCHS})
-    training = Training(repository)
-    training.read_until("epoch 3: ")
-    os.killpg(training.process.pid, signal.SIGINT)
-    training.read_to_end()
-    for name in ("stages/utils/atomic.py", "stages/params/plot.py"):
-        path = repository / name
-        path.write_text(path.read_text(encoding="utf-8") + "\n# another version\n", encoding="utf-8")
-    _check_resumed(repository, uninterrupted)
-
-
-def _check_resumed(repository: Path, expected: dict[str, bytes]) -> None:
-    result = run("dvc", "repro", "train", cwd=repository)
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert "resuming from the checkpoint after update" in result.stdout + result.stderr
-    assert {name: (repository / name).read_bytes() for name in RESULTS} == expected
-    assert not (repository / CHECKPOINT).exists()
-    assert list((repository / CHECKPOINT).parent.glob("*")) == []

@@ -58,7 +58,7 @@ def another(value):
     if isinstance(value, bool):
         return not value
     if isinstance(value, list):
-        return value[:1]
+        return value[1:]
     return "etudes" if isinstance(value, str) else value + 1
 
 
@@ -145,15 +145,12 @@ def test_a_setting_changed_and_changed_back_runs_nothing_again(rebuilt):
     path = repository / "params.yaml"
     before = path.read_text(encoding="utf-8")
     lock = (repository / "dvc.lock").read_bytes()
-    change(repository, generate={"temperature": 0.8})
+    change(repository, render={"loudness_dbfs": -18})
     changed = run("dvc", "repro", cwd=repository)
     assert changed.returncode == 0, changed.stderr[-3000:]
-    for stage in ("generate", "compare", "render", "plot"):
-        assert f"Running stage '{stage}'" in changed.stdout
-    for stage in ("download", "extract", "excerpt", "train", "evaluate"):
-        assert f"Running stage '{stage}'" not in changed.stdout
+    assert re.findall(r"Running stage '(\w+)'", changed.stdout) == ["check", "render", "plot"]
     path.write_text(before, encoding="utf-8")
     back = run("dvc", "repro", cwd=repository)
     assert back.returncode == 0, back.stderr[-3000:]
-    assert re.findall(r"Running stage '(\w+)'", back.stdout) == ["check", "preflight"]  # they make nothing to keep
+    assert re.findall(r"Running stage '(\w+)'", back.stdout) == ["check"]  # which makes nothing to keep
     assert (repository / "dvc.lock").read_bytes() == lock

@@ -182,6 +182,8 @@ def test_what_is_pushed_is_pulled_byte_for_byte_even_if_both_are_interrupted(ser
     assert not {hashes["data/raw"], hashes["data/notes"]} & set(remote.objects())
 
 
+# Through one remote: the test above pushes to each and pulls from it.
+@pytest.mark.parametrize("server", [an_s3_server], indirect=True, ids=["an_s3_server"])
 def test_an_experiment_of_another_machine_comes_back_through_git_and_the_remote(server, sender, tmp_path):
     """As docs/sharing.md says: a clone runs it and pushes; the one that asked for it pulls, and runs nothing."""
     remote = server.remote("experiments")

@@ -33,21 +33,3 @@ def test_two_clones_make_the_same(rebuilt, tmp_path):
         declared = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
         assert len(lock["stages"][name].get("outs", [])) == len(declared)
     assert (second / "reports/environment.json").read_bytes() == (first / "reports/environment.json").read_bytes()
-
-
-def test_everything_forced_again_leaves_nothing_to_commit(rebuilt, tmp_path):
-    repository, _ = rebuilt
-
-    def committed() -> str:
-        """What a commit of everything would hold, without making one."""
-        index = {"GIT_INDEX_FILE": str(tmp_path / "index")}
-        assert run("git", "add", "-A", cwd=repository, **index).returncode == 0
-        return run("git", "write-tree", cwd=repository, **index).stdout
-
-    before = committed()
-    lock = (repository / "dvc.lock").read_bytes()
-    result = run("dvc", "repro", "--force", "--no-run-cache", cwd=repository)
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert result.stdout.count("Running stage") == len(STAGES)
-    assert (repository / "dvc.lock").read_bytes() == lock
-    assert committed() == before != ""

@@ -26,7 +26,7 @@ NOTES = 40
 
 
 @pytest.fixture(autouse=True)
-def trained_model(tmp_path, monkeypatch) -> None:
+def trained_model(tmp_path, monkeypatch, uncompiled) -> None:
     """Save a tiny untrained model."""
     monkeypatch.chdir(tmp_path)
     paths.MODEL.parent.mkdir()
@@ -63,9 +63,8 @@ def run_evaluate(gaps: list[int]) -> tuple[dict[str, float | None], pd.Series]:
 def test_reports_name_the_scores_of_each_music():
     fields = write_music(PIECES)
     metrics, table = run_evaluate([4, 2, 4])
-    model = serialization.load_model(paths.MODEL)
-    validation = likelihood.make_scorer(model)(fields["validation"])
-    test = likelihood.make_scorer(model, [2, 4])(fields["test"])
+    score = likelihood.make_scorer(serialization.load_model(paths.MODEL), [2, 4])
+    validation, test = score(fields["validation"]), score(fields["test"])
     all_fields = ("total", *FIELDS)
     expected = {
         **{("validation", field): validation.mean()[field] for field in all_fields},

@@ -1,5 +1,6 @@
 """The stage plot draws a folder of reports: the same bytes each time, or one clear line of error."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -18,10 +19,8 @@ from tests.helpers import sample_reports
 from tests.helpers.source_analysis import ROOT
 
 
-@pytest.fixture
-def params(tmp_path, monkeypatch) -> dict[str, Any]:
-    """The sections of params.yaml that the stage reads; the working directory is a folder with two data sets."""
-    monkeypatch.chdir(tmp_path)
+def prepare() -> dict[str, Any]:
+    """Put two data sets into the working directory; return the sections of params.yaml that the stage reads."""
     Path("data/maestro").mkdir(parents=True)
     shutil.copy(ROOT / "data/maestro/dataset.yaml", "data/maestro")
     Path("data/own/My <music>").mkdir(parents=True)
@@ -29,6 +28,25 @@ def params(tmp_path, monkeypatch) -> dict[str, Any]:
     plot.NOTEBOOK.write_text(json.dumps({"played": sample_reports.notebook()}), encoding="utf-8")
     sections = {"dataset": str, "train": dict[str, Any], "generate": dict[str, Any]}
     return read_sections(ROOT / "params.yaml", **sections) | {"dataset": "maestro", "plot": PlotParams(dpi=50)}
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch) -> dict[str, Any]:
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return prepare()
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> tuple[Path, dict[str, Any], set[Path]]:
+    """A folder in which the stage has run, the sections that it got, and the files that were there before."""
+    folder = tmp_path_factory.mktemp("drawn")
+    with contextlib.chdir(folder):
+        params = prepare()
+        sample_reports.write(paths.REPORTS)
+        before = all_files()
+        plot.main(**params)
+    return folder, params, before
 
 
 def outputs() -> dict[str, bytes]:
@@ -39,30 +57,25 @@ def all_files() -> set[Path]:
     return {file for file in Path().rglob("*") if file.is_file()}
 
 
-def test_writes_the_figures_and_the_page_and_nothing_else(params):
-    sample_reports.write(paths.REPORTS)
-    before = all_files()
-    plot.main(**params)
+def test_writes_the_figures_and_the_page_and_nothing_else(drawn, monkeypatch):
+    folder, _, before = drawn
+    monkeypatch.chdir(folder)
     rolls = {f"roll-{kind}-1.png" for kind in ("improvisation", "continuation", "infill", "original")}
     assert set(outputs()) == {"index.html", "loss.png", "distributions.png"} | rolls
     assert all_files() - before == {paths.PAGE, *paths.FIGURES.iterdir()}
 
 
-def test_the_page_names_the_data_set_and_shows_published_results_for_it(params):
-    sample_reports.write(paths.REPORTS)
-    plot.main(**params)
-    html = paths.PAGE.read_text(encoding="utf-8")
+def test_the_page_names_the_data_set_and_shows_published_results_for_it(drawn):
+    html = (drawn[0] / paths.PAGE).read_text(encoding="utf-8")
     assert "MAESTRO v3.0.0" in html and "CC BY-NC-SA" in html and "Music Transformer" in html
     assert "The notebook" in html
     assert "<dd>12,345<small>parameters" in html  # the sum of parameters.csv
     assert "<dd>4 of 5<small>stopped early" in html
 
 
-@pytest.mark.slow
-def test_every_setting_of_training_and_generation_is_shown(params):
-    sample_reports.write(paths.REPORTS)
-    plot.main(**params)
-    html = paths.PAGE.read_text(encoding="utf-8")
+def test_every_setting_of_training_and_generation_is_shown(drawn):
+    folder, params, _ = drawn
+    html = (folder / paths.PAGE).read_text(encoding="utf-8")
     settings = params["train"] | params["generate"]
     assert len(settings) > 30
     for name, value in settings.items():
@@ -70,16 +83,17 @@ def test_every_setting_of_training_and_generation_is_shown(params):
 
 
 @pytest.mark.slow
-def test_a_second_run_gives_the_same_bytes_and_removes_old_figures(params):
-    sample_reports.write(paths.REPORTS)
-    plot.main(**params)
+def test_a_second_run_gives_the_same_bytes_and_removes_old_figures(drawn, tmp_path, monkeypatch):
+    folder, params, _ = drawn
+    monkeypatch.chdir(folder)
     first = outputs()
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
     (paths.FIGURES / "roll-of-an-older-run.png").write_bytes(b"")
     # What a matplotlibrc in the user's home may say.
     with matplotlib.rc_context({"axes.facecolor": "black", "savefig.dpi": 30, "font.size": 20, "lines.color": "red"}):
         plot.main(**params)
     assert outputs() == first
-    assert str(Path().resolve()).encode() not in first["index.html"]
+    assert str(folder).encode() not in first["index.html"]
 
 
 def test_characters_that_no_font_has_are_named_in_one_line(params, capsys):

@@ -8,7 +8,7 @@ from tests.helpers.etude_scores import CHORDS
 
 @pytest.mark.parametrize("voicing", ["close", "open", "wide", "keyboard"])
 def test_voicings_contain_the_chord_within_reach_of_the_hand(voicing):
-    for first in CHORDS[::13]:
+    for first in CHORDS[::53]:
         before = voice_chord(first, voicing, [])
         for second in CHORDS:
             after = voice_chord(second, voicing, before)

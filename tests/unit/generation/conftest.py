@@ -18,3 +18,14 @@ def network():
     network.step_logits.bias.assign(np.linspace(4, -4, grid_encoding.STEP_BINS))
     network.duration_logits.bias.assign(np.repeat([0, 3], [grid_encoding.DURATION_BINS, NUM_POINTERS]))
     return network
+
+
+@pytest.fixture(scope="module", autouse=True)
+def samplers(kept_samplers) -> None:
+    """Compile each sampler once."""
+
+
+@pytest.fixture
+def two_notes_per_call(monkeypatch) -> None:
+    """Sample no more notes than a test of many short sequences needs."""
+    monkeypatch.setattr("stages.generation.generator.NOTES_PER_CALL", 2)

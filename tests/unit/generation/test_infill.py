@@ -29,7 +29,7 @@ def test_onsets_are_within_the_gap(network, first, end):
 
 
 @pytest.mark.slow
-def test_notes_are_sampled_from_the_distributions_of_the_network_given_the_future(network):
+def test_notes_are_sampled_from_the_distributions_of_the_network_given_the_future(network, two_notes_per_call):
     """Compare with the context that evaluation uses for the first note of a gap."""
     num_notes = 6
     frames_to_future = int(FIELDS[20:27, STEP].sum())

@@ -80,7 +80,7 @@ def test_every_note_is_sampled_from_the_distributions_of_the_network(network, bi
 
 
 @pytest.mark.slow
-def test_steps_have_the_frequencies_of_their_probabilities(network):
+def test_steps_have_the_frequencies_of_their_probabilities(network, two_notes_per_call):
     prompt = random_fields(5, 30)
     generated = generate_continuations(network, ContinuationRequest([prompt] * 4000, num_notes=1), seed=1)
     rows = np.concatenate([history.padding_rows((1,)), history.note_rows(prompt)])[None]
@@ -104,7 +104,7 @@ def test_notes_are_within_the_grid_and_in_order(network):
 
 
 @pytest.mark.slow
-def test_low_temperature_and_low_top_p_sample_the_likeliest(network):
+def test_low_temperature_and_low_top_p_sample_the_likeliest(network, two_notes_per_call):
     def velocities(fields):
         return len(set(fields[:, VELOCITY].tolist()))
 

@@ -20,7 +20,7 @@ def expanded(batch):
     return rows
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(st.integers(0, 50), max_size=5),
     st.integers(1, 3),
@@ -39,9 +39,9 @@ def test_field_batches_expand_to_window_batches(lengths, batch_size, seq_len, lo
         assert (expanded(batch) == windows.rows).all()
 
 
-@pytest.mark.parametrize("seq_len", [3, 64])
-def test_keys_are_remembered_for_as_long_as_on_the_processor(seq_len):
-    fields = few_keys_fields(7, 400)  # with pauses of 10 s, after which times are clipped
+@pytest.mark.parametrize("seq_len, notes", [(3, 100), (64, 400)])
+def test_keys_are_remembered_for_as_long_as_on_the_processor(seq_len, notes):
+    fields = few_keys_fields(7, notes)  # with pauses of 10 s, after which times are clipped
     pieces = [PieceSource(0, len(fields), lambda: fields)]
     for windows, batch in zip(window_batches(pieces, 1, seq_len, 2), field_batches(pieces, 1, seq_len, 2), strict=True):
         assert (expanded(batch) == windows.rows).all()

@@ -49,24 +49,28 @@ class Document(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def whole() -> Document:
-    return Document(page.render_page(sample_reports.run()))
+def text() -> str:
+    return page.render_page(sample_reports.run())
+
+
+@pytest.fixture(scope="module")
+def whole(text) -> Document:
+    return Document(text)
 
 
 def text_of(document: Document) -> str:
     return re.sub("[ \n]+", " ", document.find_all("main")[0][2])
 
 
-def test_the_notebook_is_compared_only_where_it_was_measured():
+def test_the_notebook_is_compared_only_where_it_was_measured(text):
     html = page.render_page(sample_reports.run(notebook=sample_reports.notebook()))
     assert '<td class="extra">0.31</td>' in html and "93\u00a0%" in html and "24\u00a0%" in html
-    assert "notebook" not in page.render_page(sample_reports.run())
+    assert "notebook" not in text
 
 
-def test_ids_are_unique_and_every_reference_has_a_target(whole):
+def test_ids_are_unique_and_every_reference_has_a_target(text, whole):
     ids = [attributes["id"] for _, attributes, _ in whole.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
-    text = page.render_page(sample_reports.run())
     targets = re.findall(r'(?:href|xlink:href|aria-labelledby)="#?([\w-]+)"', text) + re.findall(
         r"url\(#([\w-]+)\)", text
     )
@@ -89,12 +93,11 @@ def test_every_picture_has_a_description_and_every_control_a_name(whole):
     assert all(text.strip() for _, _, text in whole.find_all("a", "button", "caption", "th"))
 
 
-def test_titles_are_text_and_never_markup():
-    text = page.render_page(sample_reports.run())
+def test_titles_are_text_and_never_markup(text):
     assert "<script>alert" not in text and "<b>Composer" not in text and "<i>more" not in text and "<x>" not in text
     document = Document(text)
     assert len(document.find_all("script")) == 1
-    labels = [text for tag, attributes, text in document.elements if attributes.get("class") == "label"]
+    labels = [content for _, attributes, content in document.elements if attributes.get("class") == "label"]
     assert f"{sample_reports.COMPOSER}, {sample_reports.TITLE}" in " ".join(labels)
 
 
@@ -185,10 +188,10 @@ def test_an_infill_and_its_original_share_their_scale():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory, text) -> Path:
     folder = tmp_path_factory.mktemp("a run") / "reports"  # a space, as many paths have
     sample_reports.write(folder)
-    (folder / "index.html").write_text(page.render_page(sample_reports.run()), encoding="utf-8")
+    (folder / "index.html").write_text(text, encoding="utf-8")
     return folder
 
 

@@ -13,6 +13,7 @@ from stages.samples import sample_set
 from stages.samples.sample_set import Region, Sample, read_samples
 from stages.samples.sample_writer import write_samples
 from stages.utils.errors import InputError
+from tests.helpers.full_disk import disk_full_after
 from tests.helpers.numpy_model import random_fields
 
 
@@ -54,6 +55,15 @@ def test_samples_replace_earlier_ones(tmp_path):
     write_samples(tmp_path / "samples", make_samples(), [])
     write_samples(tmp_path / "samples", make_samples()[:1], [])
     assert len(list((tmp_path / "samples").glob("*.mid"))) == 1
+
+
+def test_on_a_full_disk_the_earlier_samples_stay(tmp_path):
+    write_samples(tmp_path / "samples", make_samples()[:1], [])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with disk_full_after(100), pytest.raises(OSError, match="File too large") as raised:
+        write_samples(tmp_path / "samples", make_samples(), [])
+    assert "samples" in str(raised.value.filename)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_no_samples_make_an_empty_note_table_of_the_same_columns(tmp_path):

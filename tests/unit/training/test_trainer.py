@@ -20,7 +20,7 @@ from stages.training.training_model import TrainingModel
 from stages.utils.csv_io import write_csv
 from tests.helpers.numpy_model import random_fields
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # tests/stages/test_train.py runs the same lines
 
 CONFIG = TrainingConfig(
     notes_per_update=32,
@@ -92,11 +92,11 @@ class ReusedModel(TrainingModel):
 
 
 @cache
-def make_model(config, batches):
-    """Return a model for these settings, and its scorer; the same ones each time."""
+def make_model(schedule, batch_size, infill_batch_size):
+    """Return a model and its scorer for what is compiled; the same ones each time."""
     determinism.make_reproducible(5)
     network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
-    return ReusedModel(network, batches.batch_size, dropout=0.2), make_scorer(network)
+    return ReusedModel(network, batch_size, dropout=0.2), make_scorer(network)
 
 
 @dataclass
@@ -111,14 +111,13 @@ class Run:
     fingerprint: str = "same"
     interrupt_after: int | None = None
     on_epoch: object = len
-    new_model: bool = False  # as in a new process; else one that other runs have used
 
     def train(self):
         """The state and the weights at the end."""
-        make = make_model.__wrapped__ if self.new_model else make_model
         # Of the number of epochs and updates only their product goes into what is compiled.
         updates = self.config.epochs * self.config.steps_per_epoch
-        model, score = make(replace(self.config, epochs=updates, steps_per_epoch=1, patience=1), self.batches)
+        schedule = replace(self.config, epochs=updates, steps_per_epoch=1, patience=1)
+        model, score = make_model(schedule, self.batches.batch_size, self.batches.infill_batch_size)
         trainer = Trainer(
             model,
             self.config,
@@ -153,7 +152,7 @@ def test_training_learns(tmp_path):
     piece = np.tile(np.array([[20, 40, 10, 16]], np.int32), (200, 1))
     state, _ = Run(
         tmp_path / "c.npz",
-        replace(CONFIG, epochs=6, steps_per_epoch=50, learning_rate=0.02),
+        replace(CONFIG, epochs=4, steps_per_epoch=40, learning_rate=0.03),
         replace(BATCHES, transpose_semitones=0),
         pieces=[piece] * 2,
     ).train()
@@ -163,12 +162,13 @@ def test_training_learns(tmp_path):
     assert state.history[-1]["validation_loss"] < 1
 
 
-@pytest.mark.parametrize("interrupt_after, new_model", [(4, False), (6, True), (11, False)])
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, uninterrupted, interrupt_after, new_model):
+@pytest.mark.parametrize("interrupt_after", [4, 6, 11])
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, uninterrupted, interrupt_after):
+    """In the same process; tests/pipeline/test_interruption.py resumes in another one."""
     state, weights, _ = uninterrupted
     with pytest.raises(Interrupted):
         Run(tmp_path / "c.npz", interrupt_after=interrupt_after).train()
-    resumed_state, resumed_weights = Run(tmp_path / "c.npz", new_model=new_model).train()
+    resumed_state, resumed_weights = Run(tmp_path / "c.npz").train()
     assert same(weights, resumed_weights)
     assert resumed_state == state
 
@@ -205,22 +205,31 @@ def test_without_validation_the_training_loss_decides(tmp_path):
     assert np.isnan(state.history[0]["validation_loss"])
 
 
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        [random_fields(1, 1)],
-        [random_fields(1, 10)],
-        [np.tile(np.array([[0, 40, 1, 0]], np.int32), (50, 1))],
-        [np.tile(np.array([[1000, 0, 3000, 31]], np.int32), (50, 1))],
-    ],
-    ids=["one note", "ten notes", "one key, all at once", "long silences"],
-)
-@pytest.mark.parametrize("infill_fraction", [0.0, 1.0])
-def test_unusual_pieces_give_finite_losses(tmp_path, pieces, infill_fraction):
-    batches = replace(BATCHES, infill_fraction=infill_fraction)
-    state, weights = Run(tmp_path / "c.npz", batches=batches, pieces=pieces).train()
+ONE_NOTE = [random_fields(1, 1)]
+UNUSUAL = {
+    "one note": ONE_NOTE,
+    "ten notes": [random_fields(1, 10)],
+    "one key, all at once": [np.tile(np.array([[0, 40, 1, 0]], np.int32), (50, 1))],
+    "long silences": [np.tile(np.array([[1000, 0, 3000, 31]], np.int32), (50, 1))],
+}
+
+
+def check_losses_are_finite(run):
+    state, weights = run.train()
     assert all(np.isfinite(epoch["train_loss"]) and np.isfinite(epoch["validation_loss"]) for epoch in state.history)
     assert all(np.isfinite(weight).all() for weight in weights)
+
+
+@pytest.mark.parametrize("pieces", UNUSUAL.values(), ids=UNUSUAL)
+def test_unusual_pieces_give_finite_losses(tmp_path, pieces):
+    check_losses_are_finite(Run(tmp_path / "c.npz", pieces=pieces))
+
+
+@pytest.mark.parametrize("infill_fraction", [0.0, 1.0])
+def test_rows_may_all_infill_or_none(tmp_path, infill_fraction, uncompiled):
+    batches = replace(BATCHES, infill_fraction=infill_fraction)
+    config = replace(CONFIG, epochs=1, steps_per_epoch=2)
+    check_losses_are_finite(Run(tmp_path / "c.npz", config, batches, ONE_NOTE))
 
 
 @pytest.mark.parametrize("total", [float("nan"), float("inf")])

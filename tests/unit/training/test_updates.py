@@ -40,7 +40,7 @@ def make_batches(**config):
 
 
 @pytest.mark.slow
-def test_jax_trains_like_tensorflow(tmp_path):
+def test_jax_trains_like_tensorflow(tmp_path, uncompiled):
     keras.utils.set_random_seed(2)
     model = make_model()
     weights = model.network.get_weights()
