@@ -7,7 +7,8 @@ reports/environment.json (versions and processor).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,19 +20,23 @@ from stages.params.train import TrainParams
 from stages.representation.grid_encoding import encode
 from stages.representation.parquet_io import table_files
 from stages.representation.stored_notes import StoredNotes
+from stages.training.cluster import CLUSTER, DEVICES, Cluster, read_cluster, use_all_devices
 from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
 from stages.utils.json_io import write_json
-from stages.utils.keras_setup import import_keras
+from stages.utils.keras_setup import LOG_LEVEL, import_keras
 from stages.utils.paths import CHECKPOINT, MODEL, NOTES, REPORTS
 from stages.utils.runner import run_stage
 
 if TYPE_CHECKING:  # imported in functions only: the backend takes seconds, and wrong input is reported before
     from stages.model.bilstm import BiLSTM
+    from stages.model.likelihood import Scores
     from stages.training.checkpoint import Checkpoint, TrainingState
     from stages.training.data import BatchConfig
+    from stages.training.distribution import Distribution
     from stages.training.trainer import History, TrainingConfig
     from stages.training.training_model import TrainingModel
+    from stages.training.workers import Worker
 
 TRAIN, VALIDATION = NOTES / "train.parquet", NOTES / "validation.parquet"
 LOSS, LOSS_HISTORY, PARAMETERS = REPORTS / "loss.json", REPORTS / "loss.csv", REPORTS / "parameters.csv"
@@ -55,8 +60,15 @@ def main(train: TrainParams) -> None:
     """Train the network and save the weights of its best epoch; resume from a checkpoint that fits.
 
     Raises:
-        InputError: there is no music to train on, or training diverges.
+        InputError: there is no music to train on, training diverges, or the devices and hosts that the environment
+            names cannot train together.
     """
+    cluster, all_devices = read_cluster(os.environ), use_all_devices(os.environ)
+    if train.backend != "tensorflow" and (cluster or all_devices):
+        raise InputError(
+            f"the environment variable {CLUSTER if cluster else DEVICES} is set, but only train.backend: tensorflow"
+            f" trains on several devices; params.yaml has {train.backend}"
+        )
     pieces = StoredNotes(TRAIN)
     if not pieces.num_notes:
         raise InputError(
@@ -66,20 +78,28 @@ def main(train: TrainParams) -> None:
     music = StoredNotes(VALIDATION)
     validation = [encode(music.read(piece))[: train.validation_max_notes] for piece in music.num_notes]
 
+    if cluster:  # when a process ends, TensorFlow has a dozen lines for it in each other process, which says it in one
+        os.environ.setdefault(LOG_LEVEL, "3")
     import_keras(train.backend)
     from stages.model.serialization import save_model
     from stages.training import checkpoint, determinism
 
     determinism.make_reproducible(train.seed)
     determinism.single_thread_ops()
-    network = build_network(train)
-    saved = checkpoint.Checkpoint(CHECKPOINT, checkpoint.fingerprint(train.model_dump_json(), fingerprint_files()))
-    state = _train_network(network, train, pieces, validation, saved)
-    write_json(LOSS, {"loss": state.best_loss})
-    write_csv(PARAMETERS, _parameter_table(network))
-    write_json(ENVIRONMENT, determinism.describe_environment())
-    MODEL.parent.mkdir(parents=True, exist_ok=True)
-    save_model(network, MODEL)
+    distribution = _distribute(train, cluster, all_devices)
+    with distribution.scope():
+        network = build_network(train)
+    saved = checkpoint.Checkpoint(
+        CHECKPOINT, checkpoint.fingerprint(train.model_dump_json(), fingerprint_files()), distribution.worker
+    )
+    state = _train_network(network, train, pieces, validation, saved, distribution)
+    if distribution.worker.is_chief:
+        write_json(LOSS, {"loss": state.best_loss})
+        write_csv(PARAMETERS, _parameter_table(network))
+        write_json(ENVIRONMENT, determinism.describe_environment(distribution.num_devices))
+        MODEL.parent.mkdir(parents=True, exist_ok=True)
+        save_model(network, MODEL)
+    distribution.worker.wait()  # whoever ended now would end the chief, too
     saved.discard()
 
 
@@ -153,12 +173,34 @@ def fingerprint_files() -> list[Path]:
     return [*table_files(TRAIN), *table_files(VALIDATION), *code]
 
 
+def _distribute(train: TrainParams, cluster: Cluster | None, all_devices: bool) -> Distribution:
+    from stages.training.checkpoint import fingerprint
+    from stages.training.determinism import describe_environment
+    from stages.training.distribution import Distribution, all_local_devices, join_cluster
+
+    if cluster is None:
+        return all_local_devices(train.batch_size) if all_devices else Distribution()
+    code = [path for path in fingerprint_files() if path not in (TRAIN, VALIDATION)]
+    versions = describe_environment()
+    identity = {
+        "section train of params.yaml": fingerprint(train.model_dump_json(), []),
+        str(TRAIN): fingerprint("", [TRAIN]),
+        str(VALIDATION): fingerprint("", [VALIDATION]),
+        "code in stages": fingerprint("", code),
+        "versions of Keras, TensorFlow or numpy": " ".join(
+            str(versions[name]) for name in ("keras", "backend", "numpy")
+        ),
+    }
+    return join_cluster(cluster, train.batch_size, identity)
+
+
 def _train_network(
     network: BiLSTM,
     train: TrainParams,
     pieces: StoredNotes,
     validation: list[np.ndarray],
     checkpoint: Checkpoint,
+    distribution: Distribution,
 ) -> TrainingState:
     from stages.model.likelihood import make_scorer
     from stages.training.data import TrainingPiece, training_batches
@@ -169,12 +211,15 @@ def _train_network(
     training_pieces = [
         TrainingPiece(length, partial(_encode_piece, pieces, piece)) for piece, length in pieces.num_notes.items()
     ]
+    with distribution.scope():
+        model = build_training_model(network, train)
     trainer = Trainer(
-        build_training_model(network, train),
+        model,
         training_config(train),
-        validate=lambda: score(validation).mean() if validation else None,
+        validate=lambda: _validate(score, validation, distribution.worker),
         checkpoint=checkpoint,
         on_epoch=_write_loss_history,
+        distribution=distribution,
     )
 
     def make_batches(skip: int) -> Iterator[dict[str, np.ndarray]]:
@@ -186,6 +231,19 @@ def _train_network(
         return trainer.train(make_batches)
     except FloatingPointError as error:
         raise InputError(f"params.yaml: train.learning_rate = {train.learning_rate}: {error}; lower it") from None
+
+
+def _validate(
+    score: Callable[[Sequence[np.ndarray]], Scores], pieces: Sequence[np.ndarray], worker: Worker
+) -> dict[str, float] | None:
+    # Nats per note, in "total" and of each field. Each worker scores some of the pieces.
+    from stages.model.likelihood import name_fields
+
+    if not pieces:
+        return None
+    scores = score(pieces[worker.index :: worker.count])
+    sums = worker.sum(np.append(scores.continuation.sum(axis=0), scores.num_notes.sum()))
+    return name_fields(sums[:-1] / sums[-1])
 
 
 def _encode_piece(pieces: StoredNotes, piece: int, time_stretch: float) -> np.ndarray:

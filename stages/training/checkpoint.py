@@ -1,6 +1,7 @@
 """Checkpoints: the state of a training run on disk."""
 
 import hashlib
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 
 from stages.training.losses import LossSums
 from stages.training.progress_bar import print_line
+from stages.training.workers import Worker
 from stages.utils.atomic import atomic_file
 
 
@@ -62,35 +64,37 @@ class Checkpoint:
     Attributes:
         path: one .npz file, always replaced as a whole.
         fingerprint: of all that training depends on (see `fingerprint`); a file with another one is ignored.
+        worker: this process among those that train together. The file is the chief's.
     """
 
     path: Path
     fingerprint: str
+    worker: Worker = field(default_factory=Worker)
 
     def write(self, saved: SavedTraining) -> None:
-        """Save where training stands."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        header = json.dumps({"fingerprint": self.fingerprint, "state": asdict(saved.state)})
-        arrays: dict[str, Any] = {"header": np.array(header)}
-        arrays |= {f"variable_{number:03}": array for number, array in enumerate(saved.variables)}
-        arrays |= {f"best_{number:03}": array for number, array in enumerate(saved.best_weights)}
-        with atomic_file(self.path) as part, part.open("wb") as file:
-            np.savez(file, **arrays)
+        """Save where training stands; of several workers, the chief does, and the others wait for it."""
+        if self.worker.is_chief:
+            self._write_file(saved)
+        self.worker.wait()
 
     def read(self) -> SavedTraining | None:
-        """Return what `write` saved, or None if there is no file, or one that is damaged or has another fingerprint."""
-        if not self.path.is_file():
+        """Return what `write` saved, or None if there is no file, or one that is damaged or has another fingerprint.
+
+        All workers get what the chief has.
+        """
+        content = b""
+        if self.worker.is_chief and self.path.is_file():
+            content = self.path.read_bytes() or b"empty"
+        content = self.worker.broadcast(content)
+        if not content:
             return None
         try:
-            header, arrays = self._read_file()
+            header, arrays = _parse(content)
         except Exception as error:  # whatever a torn file makes numpy, zipfile and json raise
-            print_line(f"the checkpoint in {self.path} is damaged ({error}); training starts from the beginning")
+            self._say(f"is damaged ({error}); training starts from the beginning")
             return None
         if header["fingerprint"] != self.fingerprint:
-            print_line(
-                f"the checkpoint in {self.path} was made with other settings, data or code;"
-                " training starts from the beginning"
-            )
+            self._say("was made with other settings, data or code; training starts from the beginning")
             return None
         state = TrainingState.from_dict(header["state"])
         print_line(f"resuming from the checkpoint after update {state.update}, in epoch {len(state.history) + 1}")
@@ -98,12 +102,20 @@ class Checkpoint:
 
     def discard(self) -> None:
         """Remove the file, once training has ended."""
-        self.path.unlink(missing_ok=True)
+        if self.worker.is_chief:
+            self.path.unlink(missing_ok=True)
 
-    def _read_file(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        with np.load(self.path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return json.loads(str(arrays.pop("header"))), arrays
+    def _say(self, what: str) -> None:
+        print_line(f"the checkpoint in {self.path} {what}")
+
+    def _write_file(self, saved: SavedTraining) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        header = json.dumps({"fingerprint": self.fingerprint, "state": asdict(saved.state)})
+        arrays: dict[str, Any] = {"header": np.array(header)}
+        arrays |= {f"variable_{number:03}": array for number, array in enumerate(saved.variables)}
+        arrays |= {f"best_{number:03}": array for number, array in enumerate(saved.best_weights)}
+        with atomic_file(self.path) as part, part.open("wb") as file:
+            np.savez(file, **arrays)
 
 
 def fingerprint(settings: str, files: Iterable[Path]) -> str:
@@ -121,3 +133,9 @@ def fingerprint(settings: str, files: Iterable[Path]) -> str:
 
 def _numbered(arrays: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:
     return [arrays[name] for name in sorted(arrays) if name.startswith(prefix)]
+
+
+def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return json.loads(str(arrays.pop("header"))), arrays

@@ -54,8 +54,12 @@ def single_thread_ops() -> None:
         tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
-def describe_environment() -> dict[str, str | list[str]]:
-    """Return what results may depend on besides data, settings and code: versions and the kind of processor."""
+def describe_environment(num_devices: int = 1) -> dict[str, str | int | list[str]]:
+    """Return what results may depend on besides data, settings and code: versions and the kind of processor.
+
+    Args:
+        num_devices: devices that train together; told where there are several.
+    """
     try:
         cpu_info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:  # not Linux
@@ -71,4 +75,5 @@ def describe_environment() -> dict[str, str | list[str]]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor[1] if processor else platform.processor(),
         "features": [name for name in _CPU_FEATURES if flags and name in flags[1].split()],
+        **({"devices": num_devices} if num_devices > 1 else {}),
     }

@@ -13,14 +13,15 @@ def print_line(line: str) -> None:
 class ProgressBar(tqdm):
     """Counts note positions, padding included, so that it shows how many are read per second."""
 
-    def __init__(self, total: int, initial: int = 0) -> None:
+    def __init__(self, total: int, initial: int = 0, disable: bool = False) -> None:
         """Show an empty bar.
 
         Args:
             total: note positions of the whole training.
             initial: those that an earlier, interrupted process read.
+            disable: show nothing.
         """
-        super().__init__(desc="train", total=total, initial=initial, unit=" notes", unit_scale=True)
+        super().__init__(desc="train", total=total, initial=initial, unit=" notes", unit_scale=True, disable=disable)
 
     def advance(self, positions: int, loss: float) -> None:
         """Show that more positions have been read.

@@ -12,6 +12,7 @@ from keras import ops
 
 from stages.representation.grid_encoding import FIELDS
 from stages.training.checkpoint import Checkpoint, SavedTraining, TrainingState
+from stages.training.distribution import Distribution
 from stages.training.losses import LossSums
 from stages.training.muon import Muon
 from stages.training.progress_bar import ProgressBar, print_line
@@ -59,6 +60,7 @@ class Trainer:
         validate: Callable[[], dict[str, float] | None],
         checkpoint: Checkpoint,
         on_epoch: Callable[[History], None],
+        distribution: Distribution | None = None,
     ) -> None:
         """Compile the model.
 
@@ -69,16 +71,20 @@ class Trainer:
                 no validation music: then the training loss decides which epoch is best.
             checkpoint: read when training starts; written every CHECKPOINT_SECONDS, after each epoch and on SIGINT or
                 SIGTERM.
-            on_epoch: called with the rows of reports/loss.csv so far, after each epoch and on resuming.
+            on_epoch: called with the rows of reports/loss.csv so far, after each epoch and on resuming; by the chief.
+            distribution: the devices that train together, under which the model was made; None for one device.
         """
+        distribution = distribution or Distribution()
         self.model, self.state = model, TrainingState()
         self._config, self._validate, self._checkpoint, self._on_epoch = config, validate, checkpoint, on_epoch
+        self._is_chief = distribution.worker.is_chief
         self._total_updates = config.epochs * config.steps_per_epoch
-        model.compile(
-            Muon(_learning_rate(config), config.weight_decay, global_clipnorm=config.clip_norm), jit_compile=False
-        )
-        model.optimizer.build(model.trainable_variables)
-        self._updates = make_updates(model, config.steps_per_epoch)
+        with distribution.scope():
+            model.compile(
+                Muon(_learning_rate(config), config.weight_decay, global_clipnorm=config.clip_norm), jit_compile=False
+            )
+            model.optimizer.build(model.trainable_variables)
+        self._updates = make_updates(model, config.steps_per_epoch, distribution.strategy)
         self._best_weights = model.network.get_weights()
         self._saved_at = 0.0
 
@@ -99,16 +105,20 @@ class Trainer:
         batches = make_batches(self.state.update)
         self._saved_at = time.monotonic()
         notes_per_update = self._config.notes_per_update
-        bar = ProgressBar(self._total_updates * notes_per_update, self.state.update * notes_per_update)
+        bar = ProgressBar(
+            self._total_updates * notes_per_update, self.state.update * notes_per_update, disable=not self._is_chief
+        )
         with bar, DeferredInterrupt() as interrupt:
             while not self._is_finished():
                 self._update(list(islice(batches, self._updates.size)), bar)
                 epoch_ended = self.state.update % self._config.steps_per_epoch == 0
                 if epoch_ended:
                     self._end_epoch()
-                if epoch_ended or interrupt.requested or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+                checkpoint_is_due = time.monotonic() - self._saved_at > CHECKPOINT_SECONDS
+                stop, save = self._updates.agree(interrupt.requested, checkpoint_is_due)
+                if epoch_ended or stop or save:
                     self._save()
-                if interrupt.requested:
+                if stop:
                     print_line(f"stopped after update {self.state.update}; run the same command to resume")
                     raise KeyboardInterrupt
         self.model.network.set_weights(self._best_weights)
@@ -144,11 +154,16 @@ class Trainer:
         if loss < state.best_loss:
             state.best_epoch, state.best_loss = len(state.history), loss
             self._best_weights = self.model.network.get_weights()
-        self._on_epoch(state.history)
-        print_line(
-            f"epoch {epoch['epoch']}: training loss {epoch['train_loss']:.3f},"
-            f" validation loss {epoch['validation_loss']:.3f} nats per note"
-        )
+        self._report_history()
+        if self._is_chief:
+            print_line(
+                f"epoch {epoch['epoch']}: training loss {epoch['train_loss']:.3f},"
+                f" validation loss {epoch['validation_loss']:.3f} nats per note"
+            )
+
+    def _report_history(self) -> None:
+        if self._is_chief:
+            self._on_epoch(self.state.history)
 
     def _resume(self) -> None:
         saved = self._checkpoint.read()
@@ -158,9 +173,10 @@ class Trainer:
         for variable, value in zip(self._variables(), saved.variables, strict=True):
             variable.assign(value)
         if self.state.history:
-            self._on_epoch(self.state.history)
+            self._report_history()
 
     def _save(self) -> None:
+        self._updates.collect_state()
         variables = [ops.convert_to_numpy(variable) for variable in self._variables()]
         self._checkpoint.write(SavedTraining(self.state, variables, self._best_weights))
         self._saved_at = time.monotonic()

@@ -71,22 +71,48 @@ class TrainingModel(keras.Model):
         Args:
             x: a batch of `data.training_batches`.
         """
+        state, sums = self.read_windows(x, ops.convert_to_tensor(self.lstm_state), self.draw_dropout_mask())
+        self.lstm_state.assign(state)
+        return sums
+
+    def read_windows(self, x, state, dropout_mask) -> tuple[Any, dict[str, Any]]:
+        """Compute what a batch, or some rows of it, costs; changes no variable.
+
+        Args:
+            x: a batch of `data.training_batches`, or rows of one, in which infill rows stand where `infill_rows` says.
+            state: the LSTM states before the windows, float32, shape (2, rows, units).
+            dropout_mask: of these rows; see `draw_dropout_mask`.
+
+        Returns:
+            The LSTM states after the windows, and the sums that `losses.LossSums` describes, by name.
+        """
         rows, gap = _note_rows(x), x["gap"]
-        state = ops.zeros(self.lstm_state.shape)
-        if self.stateful:
-            state = ops.where(x["reset"][:, None], 0.0, ops.convert_to_tensor(self.lstm_state))
-        dropout_mask = self._dropout_mask((2, rows.shape[0], 1, self.network.units))
+        state = ops.where(x["reset"][:, None], 0.0, state) if self.stateful else ops.zeros(state.shape)
         states, sums = [], []
         for shard in range(self.num_shards):
-            here, infill_here = self._shard_slice(rows.shape[0], shard), self._shard_slice(gap.shape[0], shard)
+            here = _shard_slice(rows.shape[0], shard, self.num_shards)
+            infill_here = _shard_slice(gap.shape[0], shard, self.num_shards)
             if here.start < here.stop:
                 shard_state, shard_sums = self._shard(
                     rows[here], state[:, here], gap[infill_here], dropout_mask[:, here]
                 )
                 states.append(shard_state)
                 sums.append(shard_sums)
-        self.lstm_state.assign(ops.concatenate(states, axis=1))
-        return {name: sum(shard_sums[name] for shard_sums in sums) for name in LOSS_SUMS}
+        totals = {name: sum(shard_sums[name] for shard_sums in sums) for name in LOSS_SUMS}
+        return ops.concatenate(states, axis=1), totals
+
+    def draw_dropout_mask(self):
+        """Return factors for the LSTM outputs of a batch: zero or, so that the mean stays, 1 / (1 - dropout).
+
+        Returns:
+            shape (2, batch_size, 1, units): for the forward and the backward LSTM.
+        """
+        _, batch_size, units = self.lstm_state.shape
+        shape = (2, batch_size, 1, units)
+        if not self.dropout:
+            return ops.ones(shape, self.compute_dtype)
+        drawn = keras.random.uniform(shape, seed=self.seeds)
+        return ops.cast(drawn >= self.dropout, self.compute_dtype) / (1 - self.dropout)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the loss in nats per note, over continuation and infill.
@@ -97,16 +123,6 @@ class TrainingModel(keras.Model):
         for metric in self.loss_sums:
             metric.update_state(y_pred[metric.name])
         return mean_loss(y_pred)
-
-    def _shard_slice(self, size: int, shard: int) -> slice:
-        return slice(size * shard // self.num_shards, size * (shard + 1) // self.num_shards)
-
-    def _dropout_mask(self, shape: tuple[int, ...]):
-        # Factors for LSTM outputs: zero or, so that the mean stays, 1 / (1 - dropout).
-        if not self.dropout:
-            return ops.ones(shape, self.compute_dtype)
-        drawn = keras.random.uniform(shape, seed=self.seeds)
-        return ops.cast(drawn >= self.dropout, self.compute_dtype) / (1 - self.dropout)
 
     def _shard(self, rows, state, gap, dropout_mask) -> tuple[Any, dict[str, Any]]:
         # The LSTM states after the window and the sums. The first rows, one for each gap, are infill rows.
@@ -135,14 +151,42 @@ class TrainingModel(keras.Model):
         return state, sums
 
 
+def infill_rows(batch_size: int, num_infill: int, num_shards: int) -> np.ndarray:
+    """Return which rows of a batch also learn to infill, in the order of their gaps.
+
+    Args:
+        batch_size: rows.
+        num_infill: how many of them are infill rows, at most `batch_size`.
+        num_shards: parts in which the model computes them.
+    """
+    firsts = []
+    for shard in range(num_shards):
+        start, gaps = _shard_slice(batch_size, shard, num_shards).start, _shard_slice(num_infill, shard, num_shards)
+        firsts.append(np.arange(start, start + gaps.stop - gaps.start))
+    return np.concatenate(firsts)
+
+
+def _shard_slice(size: int, shard: int, num_shards: int) -> slice:
+    return slice(size * shard // num_shards, size * (shard + 1) // num_shards)
+
+
 def mean_loss(sums):
     """Return the loss in nats per note, over continuation and infill.
 
     Args:
         sums: what `TrainingModel.call` returns.
     """
-    nll = sums["continuation_nll"] + sums["infill_nll"]
-    return nll / ops.maximum(sums["continuation_notes"] + sums["infill_notes"], 1)
+    return total_nll(sums) / ops.maximum(total_notes(sums), 1)
+
+
+def total_nll(sums):
+    """Return the nats of continuation and infill; `sums` as for `mean_loss`."""
+    return sums["continuation_nll"] + sums["infill_nll"]
+
+
+def total_notes(sums):
+    """Return the notes that `total_nll` counts; `sums` as for `mean_loss`."""
+    return sums["continuation_notes"] + sums["infill_notes"]
 
 
 def _note_rows(x):

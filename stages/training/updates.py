@@ -1,7 +1,7 @@
 """How a Keras backend carries out the updates of a training."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -15,7 +15,46 @@ MAX_FUSED_UPDATES = 20
 """Updates that JAX carries out in one go; the processor then has the time to make the next batches."""
 
 
-class TensorFlowUpdates:
+class Updates(Protocol):
+    """Carries out updates.
+
+    Attributes:
+        size: number of updates of each call of `run`.
+    """
+
+    size: int
+
+    def run(self, batches: Sequence[Batch]) -> dict[str, float]:
+        """Update the model with `size` batches.
+
+        Returns:
+            The sums that `losses.LossSums` describes, over all batches.
+        """
+
+    def agree(self, stop: bool, save: bool) -> tuple[bool, bool]:
+        """Tell the other processes that train, if any, what this one wants to do, and return what all do now.
+
+        Args:
+            stop: end before the next update.
+            save: write a checkpoint.
+        """
+
+    def collect_state(self) -> None:
+        """Bring all that a checkpoint holds into the model's variables."""
+
+
+class _OneDevice:
+    """Updates of a process that trains by itself, with the model's own variables."""
+
+    def agree(self, stop: bool, save: bool) -> tuple[bool, bool]:
+        """See `Updates.agree`."""
+        return stop, save
+
+    def collect_state(self) -> None:
+        """See `Updates.collect_state`."""
+
+
+class TensorFlowUpdates(_OneDevice):
     """Carries out one update at a time.
 
     Attributes:
@@ -38,7 +77,7 @@ class TensorFlowUpdates:
         return self._model.train_on_batch(batch, return_dict=True)
 
 
-class JaxUpdates:
+class JaxUpdates(_OneDevice):
     """Carries out several updates in one compiled program, so that a GPU does not wait for Python.
 
     Attributes:
@@ -94,13 +133,18 @@ class JaxUpdates:
         return [trainable, non_trainable, optimizer], sums
 
 
-def make_updates(model: TrainingModel, steps_per_epoch: int) -> TensorFlowUpdates | JaxUpdates:
+def make_updates(model: TrainingModel, steps_per_epoch: int, strategy: Any = None) -> Updates:
     """Return what carries out the updates of a compiled model on the backend that Keras runs on.
 
     Args:
         model: what to train.
         steps_per_epoch: updates of an epoch, a multiple of the size of what is returned.
+        strategy: the `tf.distribute.Strategy` under which the model was made, if several devices train it.
     """
+    if strategy is not None:
+        from stages.training.distributed_updates import DistributedUpdates
+
+        return DistributedUpdates(model, strategy)
     if keras.backend.backend() != "jax":
         return TensorFlowUpdates(model)
     sizes = range(1, min(MAX_FUSED_UPDATES, steps_per_epoch) + 1)

@@ -2,10 +2,7 @@
 
 import contextlib
 import json
-import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +21,7 @@ from stages.utils import paths
 from stages.utils.errors import InputError
 from tests.helpers.numpy_model import random_fields
 from tests.helpers.source_analysis import PLUMBING, ROOT, closure
+from tests.helpers.training_process import TrainingProcess
 
 pytestmark = pytest.mark.slow
 
@@ -143,32 +141,12 @@ def test_a_checkpoint_depends_on_data_and_on_all_code_but_plumbing():
     assert not [file for file in code if file.startswith(tuple(others))]
 
 
-class Training:
-    """`python stages train` in the current folder."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen([sys.executable, ROOT / "stages", "train"], stderr=subprocess.PIPE)
-        self.printed = ""
-
-    def read_until(self, pattern: str) -> None:
-        """Read what it prints until that matches."""
-        while not re.search(pattern, self.printed):
-            new = self.process.stderr.read1()
-            assert new, f"ended without printing {pattern}:\n{self.printed}"
-            self.printed += new.decode(errors="replace")
-
-    def read_to_end(self) -> int:
-        """Read until it ends; return its exit status."""
-        self.printed += self.process.stderr.read().decode(errors="replace")
-        return self.process.wait()
-
-
 def test_the_losses_of_a_running_process_can_be_read():
     write_music()
     epochs = 400
     params = SMALL | {"epochs": epochs, "patience": epochs}
     Path("params.yaml").write_text(yaml.safe_dump({"train": params}))
-    training = Training()
+    training = TrainingProcess()
     training.read_until("epoch 2: ")
     running = pd.read_csv(train.LOSS_HISTORY)  # the process is still training, and replaces the file meanwhile
     assert training.process.poll() is None
