@@ -83,6 +83,8 @@ def open_table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
             yield file
     except FileNotFoundError:
         raise InputError(f"{path}: not found; `dvc repro` makes it, `dvc pull` fetches it") from None
+    except MemoryError:  # pyarrow's is an ArrowException, too, and says nothing about the file
+        raise
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a readable parquet file ({reason}); delete it, run `dvc repro`") from None

@@ -37,8 +37,6 @@ def make_reproducible(seed: int) -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-        # TensorFlow's graph optimizer rewrites the same graph differently from process to process.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def single_thread_ops() -> None:

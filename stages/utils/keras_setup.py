@@ -51,6 +51,8 @@ def configure_keras(backend: str | None = None) -> dict[str, Any]:
 def import_keras(backend: str | None = None) -> None:
     """Import Keras with the project's configuration and without its notices, before anything else imports it.
 
+    TensorFlow's graph optimizer is turned off.
+
     Args:
         backend: see `configure_keras`.
 
@@ -63,6 +65,11 @@ def import_keras(backend: str | None = None) -> None:
             raise InputError(f"the Keras backend {expected['backend']} is not installed in {sys.prefix}")
         with ending_at_once(), _without_notices():
             import keras  # noqa: F401
+    if expected["backend"] == "tensorflow":
+        import tensorflow as tf
+
+        # The graph optimizer rewrites the same graph differently from process to process, so that last digits differ.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     if differing := {name: value for name, value in _configuration().items() if value != expected[name]}:
         name, value = differing.popitem()
         raise InputError(

@@ -38,6 +38,8 @@ def run_stage(main: Callable[..., None], **sections: Any) -> None:
         _exit(f"error: {error}", 1)
     except OSError as error:
         _exit(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", 1)
+    except MemoryError:
+        _exit("error: out of memory; end other programs, or run this on a machine with more", 1)
     except KeyboardInterrupt:
         _exit("interrupted", 130)
 

@@ -5,7 +5,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.representation.parquet_io import growing_table_writer, read_table, table_files, to_arrow, write_table
+from stages.representation.parquet_io import (
+    growing_table_writer,
+    open_table_file,
+    read_table,
+    table_files,
+    to_arrow,
+    write_table,
+)
 from stages.utils.errors import InputError
 
 SCHEMA = pa.schema([("number", pa.int32()), ("text", pa.string()), ("time", pa.float32())], {b"schema_version": b"7"})
@@ -131,6 +138,14 @@ def test_an_unusable_file_gives_one_line_that_names_it(tmp_path):
             read_table(tmp_path / f"{name}.parquet", SCHEMA)
         assert str(caught.value).startswith(f"{tmp_path}/{name}.parquet: ")
         assert "\n" not in str(caught.value)
+
+
+def test_a_lack_of_memory_says_nothing_about_the_file(tmp_path):
+    path = tmp_path / "table.parquet"
+    table = pa.table({"a": [1]})
+    write_table(path, table)
+    with pytest.raises(MemoryError), open_table_file(path, table.schema):
+        raise pa.ArrowMemoryError("malloc of size 9 failed")
 
 
 def test_without_a_version_in_the_schema_any_file_with_the_columns_is_read(tmp_path):

@@ -35,10 +35,11 @@ def test_the_projects_configuration_holds_and_nothing_is_printed(machine):
     done = start(
         "import_keras(); import keras, os; from keras import config;"
         "print([config.backend(), config.floatx(), config.epsilon(), config.image_data_format()]);"
-        "print(keras.ops.ones(2).dtype, 'TF_ENABLE_ONEDNN_OPTS' in os.environ)",
+        "print(keras.ops.ones(2).dtype, 'TF_ENABLE_ONEDNN_OPTS' in os.environ);"
+        "import tensorflow; print(tensorflow.config.optimizer.get_experimental_options()['disable_meta_optimizer'])",
         machine,
     )
-    assert done.stdout.splitlines() == [str(list(SETTINGS.values())), "<dtype: 'float32'> False"]
+    assert done.stdout.splitlines() == [str(list(SETTINGS.values())), "<dtype: 'float32'> False", "True"]
     assert done.stderr == ""
 
 

@@ -79,6 +79,7 @@ run_stage(main)
         ("open('missing/file', 'w')", 1, "error: missing/file: No such file or directory\n"),
         ("import errno, os; raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))", 1, "No space left on device\n"),
         ("raise KeyboardInterrupt", 130, "interrupted\n"),
+        ("raise MemoryError", 1, "error: out of memory; end other programs, or run this on a machine with more\n"),
         ("return", 0, ""),
     ],
 )
