@@ -194,7 +194,11 @@ def test_the_room_of_a_function_decides_its_version(tmp_path, monkeypatch):
     assert one["stages/room_one"] != two["stages/room_two"]
 
 
-@pytest.mark.parametrize("address", ["nonsense", "ftp://127.0.0.1:1", f"tcp://127.0.0.1:{free_port()}"])
+@pytest.mark.parametrize(
+    "address",
+    ["nonsense", "ftp://127.0.0.1:1", f"tcp://127.0.0.1:{free_port()}"],
+    ids=["no address", "another protocol", "nobody there"],  # the same ones in every process that runs tests
+)
 def test_a_scheduler_that_does_not_answer_is_one_line(address, repository, monkeypatch):
     use(monkeypatch, address)
     monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 0.2)
