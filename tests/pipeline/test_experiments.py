@@ -8,7 +8,10 @@ import pytest
 from tests.helpers.dvc_clone import commit, committed_copy, fresh_clone, make, run, small_clone
 
 REMARK = "# what somebody thinks of these settings\n"
-COMPARED = {f"reports/{name}" for name in ("overlap.json", "overlap.csv", "descriptors.csv", "distributions.csv")}
+COMPARED = {
+    f"reports/{name}"
+    for name in ("sample_nll.csv", "overlap.json", "overlap.csv", "descriptors.csv", "distributions.csv")
+}
 
 
 @pytest.fixture(scope="module")
