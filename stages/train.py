@@ -169,8 +169,11 @@ def training_config(train: TrainParams) -> TrainingConfig:
 
 def fingerprint_files() -> list[Path]:
     """Return data and code that a checkpoint and the run that resumes from it must have in common."""
-    code = (path for pattern in TRAINING_CODE for path in sorted(STAGES.glob(pattern)))
-    return [*table_files(TRAIN), *table_files(VALIDATION), *code]
+    return [*table_files(TRAIN), *table_files(VALIDATION), *_code_files()]
+
+
+def _code_files() -> list[Path]:
+    return [path for pattern in TRAINING_CODE for path in sorted(STAGES.glob(pattern))]
 
 
 def _distribute(train: TrainParams, cluster: Cluster | None, all_devices: bool) -> Distribution:
@@ -180,13 +183,12 @@ def _distribute(train: TrainParams, cluster: Cluster | None, all_devices: bool) 
 
     if cluster is None:
         return all_local_devices(train.batch_size) if all_devices else Distribution()
-    code = [path for path in fingerprint_files() if path not in (TRAIN, VALIDATION)]
     versions = describe_environment()
     identity = {
         "section train of params.yaml": fingerprint(train.model_dump_json(), []),
-        str(TRAIN): fingerprint("", [TRAIN]),
-        str(VALIDATION): fingerprint("", [VALIDATION]),
-        "code in stages": fingerprint("", code),
+        str(TRAIN): fingerprint("", table_files(TRAIN)),
+        str(VALIDATION): fingerprint("", table_files(VALIDATION)),
+        "code in stages": fingerprint("", _code_files()),
         "versions of Keras, TensorFlow or numpy": " ".join(
             str(versions[name]) for name in ("keras", "backend", "numpy")
         ),

@@ -142,7 +142,7 @@ def thirds_distance(excerpts: Excerpts) -> np.ndarray:
         return np.zeros(0)
     first = feature_histograms(excerpts.music, excerpts.starts, third)
     last = feature_histograms(excerpts.music, excerpts.starts + excerpts.length - third, third)
-    overlaps = [np.minimum(first[feature], last[feature]).sum(axis=1) for feature in FEATURES]
+    overlaps = [list(map(histogram_overlap, first[feature], last[feature])) for feature in FEATURES]
     return 1 - np.mean(overlaps, axis=0)
 
 

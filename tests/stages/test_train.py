@@ -15,7 +15,8 @@ from stages.model.serialization import load_model
 from stages.params.train import TrainParams
 from stages.representation.grid_encoding import decode
 from stages.representation.note_table import sort_notes, write_notes
-from stages.training import determinism
+from stages.training import determinism, distribution
+from stages.training.cluster import Cluster
 from stages.training.losses import LOSS_SUMS
 from stages.utils import paths
 from stages.utils.errors import InputError
@@ -157,3 +158,23 @@ def test_the_losses_of_a_running_process_can_be_read():
     interrupted = train.LOSS_HISTORY.read_bytes()
     assert interrupted.startswith(running.to_csv(index=False, float_format="%.6g").encode())
     assert not train.LOSS.exists() and not paths.MODEL.exists()
+
+
+def test_hosts_compare_notes_that_are_in_several_files(monkeypatch):
+    def compared() -> dict[str, str]:
+        train._distribute(TrainParams(**SMALL), Cluster(("host:1",), 0), all_devices=False)
+        return identities[-1]
+
+    identities: list[dict[str, str]] = []
+    monkeypatch.setattr(distribution, "join_cluster", lambda cluster, batch_size, identity: identities.append(identity))
+    write_music()
+    before = compared()
+    part = train.TRAIN / "part-00000.parquet"
+    train.TRAIN.rename(train.TRAIN.with_suffix(".moved"))
+    train.TRAIN.mkdir()
+    train.TRAIN.with_suffix(".moved").rename(part)
+    same = compared()
+    part.write_bytes(part.read_bytes() + b"?")
+    other = compared()
+    assert {name for name in before if other[name] != same[name]} == {str(train.TRAIN)}
+    assert before["code in stages"] == same["code in stages"]

@@ -9,6 +9,7 @@ from stages.representation import note_table, parquet_io
 from stages.representation.grid_encoding import encode
 from stages.representation.stored_notes import COLUMNS, StoredNotes
 from stages.utils.errors import InputError
+from tests.helpers.note_columns import random_columns
 
 PIECES, GROUP_NOTES = 40, 500
 
@@ -23,26 +24,11 @@ def path(tmp_path_factory, request):
         with note_table.notes_writer(path) as append:
             for piece in range(PIECES):
                 if piece != 7:
-                    append(piece, random_columns(piece))
+                    append(piece, random_columns(piece, 1 + 37 * piece % 300))
     files = parquet_io.table_files(path)
     assert 5 < sum(pq.ParquetFile(file).num_row_groups for file in files) < PIECES
     assert len(files) > 3 if request.param == 1000 else files == [path]
     return path
-
-
-def random_columns(piece):
-    random = np.random.default_rng(piece)
-    notes = int(random.integers(1, 300))
-    start = np.cumsum(random.uniform(0.01, 0.5, notes))
-    duration = random.uniform(0.1, 2, notes).astype(np.float32)
-    return {
-        "start": start,
-        "step": np.diff(start, prepend=start[:1]).astype(np.float32),
-        "key_duration": duration,
-        "sounding_duration": duration,
-        "pitch": random.integers(21, 109, notes).astype(np.uint8),
-        "velocity": random.integers(1, 128, notes).astype(np.uint8),
-    }
 
 
 @pytest.mark.parametrize("cached_row_groups", [1, 3, 100])
@@ -89,16 +75,10 @@ def test_memory_does_not_grow_with_the_table(path):
 
 
 def test_a_piece_in_two_row_groups_is_an_error(tmp_path):
-    table = note_table.to_arrow(
-        {"piece": np.zeros(9, np.int32)} | trimmed(random_columns(3), 9), note_table.NOTE_SCHEMA
-    )
+    table = note_table.to_arrow({"piece": np.zeros(9, np.int32)} | random_columns(3, 9), note_table.NOTE_SCHEMA)
     parquet_io.write_table(tmp_path / "a.parquet", table, row_group_size=5)
     with pytest.raises(InputError, match=r"a\.parquet: piece 0 lies in two row groups; run `dvc repro extract`"):
         StoredNotes(tmp_path / "a.parquet")
-
-
-def trimmed(columns, notes):
-    return {name: values[:notes] for name, values in columns.items()}
 
 
 def test_a_file_that_goes_away_is_an_input_error(path, tmp_path):

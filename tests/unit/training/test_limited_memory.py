@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from stages.representation import note_table
+from tests.helpers.note_columns import random_columns
 from tests.helpers.source_analysis import ROOT
 
 pytestmark = [
@@ -35,22 +35,8 @@ def table(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, note_table.notes_writer(path) as append:
         patch.setattr(note_table, "ROW_GROUP_SIZE", ROW_GROUP_NOTES)
         for piece in range(PIECES):
-            append(piece, random_columns(piece))
+            append(piece, random_columns(piece, PIECE_NOTES))
     return path
-
-
-def random_columns(piece):
-    random = np.random.default_rng(piece)
-    start = np.cumsum(random.uniform(0.01, 0.5, PIECE_NOTES))
-    duration = random.uniform(0.1, 2, PIECE_NOTES).astype(np.float32)
-    return {
-        "start": start,
-        "step": np.diff(start, prepend=start[:1]).astype(np.float32),
-        "key_duration": duration,
-        "sounding_duration": duration,
-        "pitch": random.integers(21, 109, PIECE_NOTES).astype(np.uint8),
-        "velocity": random.integers(1, 128, PIECE_NOTES).astype(np.uint8),
-    }
 
 
 def read(table, row_groups, limit_mb):
