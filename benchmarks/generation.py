@@ -34,7 +34,7 @@ BATCH_SIZES = (1, 8, 64)
 MODEL = ROOT / "models/bilstm.keras"
 COMPOSE_SECONDS = 30  # of music
 NOTEBOOK_NOTES = 60
-_FUTURE_LAYERS = ("backward", "from_future", "from_next", "from_gap", "_room")  # not used without a future
+_FUTURE_LAYERS = ("backward_lstm", "future_proj", "next_note_proj", "gap_embedding")  # not used without a future
 # Prints the seconds of the products of a note. Runs in a process in which nothing else has threads.
 _MULTIPLY_SCRIPT = """
 import json, sys, time, numpy

@@ -8,17 +8,16 @@ from stages.params.train import TrainParams
 
 # Kernels of input features. Their inputs have no gradient, so they take two products and all others three.
 _FEATURE_KERNELS = (
-    "forward/kernel",
-    "backward/kernel",
-    "from_last",
-    "from_next",
-    "_note",
-    "_keys",
-    "_rhythm",
-    "_ends",
-    "_room",
+    "forward_lstm/kernel",
+    "backward_lstm/kernel",
+    "note_proj",
+    "timing_proj",
+    "keyboard_proj",
+    "nearby_keys_proj",
+    "shared_ends_proj",
+    "time_to_future_proj",
 )
-_POINTER_KERNELS = ("pointer_note", "pointer_scores")  # applied to each of the recent notes
+_POINTER_KERNELS = ("pointer_target_proj", "pointer_scores")  # applied to each of the recent notes
 
 
 def count_operations(network: BiLSTM, train: TrainParams) -> float:
@@ -34,11 +33,11 @@ def count_operations(network: BiLSTM, train: TrainParams) -> float:
     total = 0
     for weight in network.trainable_variables:
         name = weight.path
-        if len(weight.shape) != 2 or "from_gap" in name:
+        if len(weight.shape) != 2 or "gap_embedding" in name:
             continue
         if "backward" in name:
             notes = future_notes
-        elif any(part in name for part in ("from_future", "from_next", "_room")):
+        elif any(part in name for part in ("future_proj", "next_note_proj")):
             notes = infill_notes
         elif "forward" in name:
             notes = continuation_notes

@@ -65,17 +65,17 @@ FUTURE_NOTE_SIZE = NUM_KEYS + 1 + DURATION_BINS + VELOCITY_BINS + STEP_BINS
 NEARBY_KEYS_SIZE = 8 * (2 * NEARBY_SEMITONES + 1)
 TIMING_SIZE, TIME_SIZE, KEYBOARD_SIZE = 2 * STEP_BINS, STEP_BINS + 1, 5 * NUM_KEYS
 HEAD_INPUT_SIZES = {
-    "step_rhythm": TIMING_SIZE,
-    "pitch_note": SIZE_BEFORE_PITCH,
-    "pitch_keys": KEYBOARD_SIZE,
-    "pitch_room": TIME_SIZE,
-    "duration_note": SIZE_BEFORE_DURATION,
-    "duration_rhythm": TIMING_SIZE,
-    "duration_keys": NEARBY_KEYS_SIZE,
-    "duration_room": TIME_SIZE,
-    "velocity_note": SIZE_BEFORE_VELOCITY,
-    "velocity_keys": NEARBY_KEYS_SIZE,
-    "velocity_room": TIME_SIZE,
+    "step_timing_proj": TIMING_SIZE,
+    "pitch_note_proj": SIZE_BEFORE_PITCH,
+    "pitch_keyboard_proj": KEYBOARD_SIZE,
+    "pitch_time_to_future_proj": TIME_SIZE,
+    "duration_note_proj": SIZE_BEFORE_DURATION,
+    "duration_timing_proj": TIMING_SIZE,
+    "duration_nearby_keys_proj": NEARBY_KEYS_SIZE,
+    "duration_time_to_future_proj": TIME_SIZE,
+    "velocity_note_proj": SIZE_BEFORE_VELOCITY,
+    "velocity_nearby_keys_proj": NEARBY_KEYS_SIZE,
+    "velocity_time_to_future_proj": TIME_SIZE,
 }
 NUM_CHOICES = {
     "step": STEP_BINS,
@@ -114,17 +114,17 @@ class TorchBiLSTM(nn.Module):
     Layers have the names that they have there, which are those of the weights.
     """
 
-    def __init__(self, units: int, trunk: int, head: int, longest_gap: int) -> None:
+    def __init__(self, units: int, trunk: int, head: int, max_gap_notes: int) -> None:
         super().__init__()
         self.forward_lstm = nn.LSTM(NOTE_SIZE, units, batch_first=True)
         self.backward_lstm = nn.LSTM(FUTURE_NOTE_SIZE, units, batch_first=True)
-        self.from_past = nn.Linear(units, trunk)
-        self.from_last = nn.Linear(NOTE_SIZE, trunk, bias=False)
-        self.from_future = nn.Linear(units, trunk, bias=False)
-        self.from_gap = nn.Embedding(longest_gap + 1, 2 * trunk)
-        self.from_next = nn.Linear(FUTURE_NOTE_SIZE, trunk, bias=False)
-        self.from_room = nn.Linear(TIME_SIZE, trunk, bias=False)
-        self.to_heads = nn.Linear(trunk, 4 * head)
+        self.past_proj = nn.Linear(units, trunk)
+        self.last_note_proj = nn.Linear(NOTE_SIZE, trunk, bias=False)
+        self.future_proj = nn.Linear(units, trunk, bias=False)
+        self.gap_embedding = nn.Embedding(max_gap_notes + 1, 2 * trunk)
+        self.next_note_proj = nn.Linear(FUTURE_NOTE_SIZE, trunk, bias=False)
+        self.time_to_future_proj = nn.Linear(TIME_SIZE, trunk, bias=False)
+        self.head_proj = nn.Linear(trunk, 4 * head)
         self.projections = nn.ModuleDict(
             {name: nn.Linear(size, head, bias=False) for name, size in HEAD_INPUT_SIZES.items()}
         )
@@ -139,15 +139,15 @@ class TorchBiLSTM(nn.Module):
             state: the state of the forward LSTM, two arrays of shape (1, batch, units).
             dropout: fraction of the LSTMs' outputs that is dropped.
         """
-        num_infill, seq_len = len(gap), rows.shape[1] - 1 - (self.from_gap.num_embeddings - 1)
+        num_infill, seq_len = len(gap), rows.shape[1] - 1 - (self.gap_embedding.num_embeddings - 1)
         window = rows[:, : seq_len + 1]
         last, notes = window[:, :-1], window[:, 1:]
         features = _head_features(notes)
         last_features = _note_features(last)
         past, state = self.forward_lstm(last_features, state)
         past = past * _dropout_mask(past, dropout)
-        joined = self.from_past(past) + self.from_last(last_features)
-        _, shift = self.from_gap.weight[0].chunk(2)
+        joined = self.past_proj(past) + self.last_note_proj(last_features)
+        _, shift = self.gap_embedding.weight[0].chunk(2)
         timing = _timing_histogram(last, torch.cat([last[..., DURATION, None], last[..., REMAINING]], dim=-1))
         continuation_nll = self._nll(joined + shift, timing, notes, last, features, None)
 
@@ -174,10 +174,10 @@ class TorchBiLSTM(nn.Module):
         ended = rows[batch_row, index, PITCH] == PAD_PITCH
         onset = rows[..., STEP].cumsum(1)
         time_to_future = torch.where(ended, -1, onset[batch_row, index] - onset[:, :seq_len])
-        scale, shift = self.from_gap(gap)[:, None].chunk(2, dim=-1)
+        scale, shift = self.gap_embedding(gap)[:, None].chunk(2, dim=-1)
         next_note = next_notes[batch_row, index].masked_fill(ended[..., None], 0.0)
-        future = self.from_future(outputs[batch_row, index]) + self.from_next(next_note)
-        return time_to_future, shift + future * (1 + scale) + self.from_room(_time_features(time_to_future))
+        future = self.future_proj(outputs[batch_row, index]) + self.next_note_proj(next_note)
+        return time_to_future, shift + future * (1 + scale) + self.time_to_future_proj(_time_features(time_to_future))
 
     def _read_future(self, rows):
         # Reverses each batch row up to its last note, so that padding comes last, where its outputs are not used.
@@ -216,22 +216,22 @@ class TorchBiLSTM(nn.Module):
             return -log_probs.masked_fill(notes[..., PITCH] == PAD_PITCH, 0.0).sum()
 
     def _head_inputs(self, joined, timing, notes, features: HeadFeatures, time_to_future) -> dict[str, torch.Tensor]:
-        step, pitch, duration, velocity = self.to_heads(functional.gelu(joined, approximate="tanh")).chunk(4, dim=-1)
+        step, pitch, duration, velocity = self.head_proj(functional.gelu(joined, approximate="tanh")).chunk(4, dim=-1)
         project, note = self.projections, features.note
-        step = step + project["step_rhythm"](timing)
-        pitch = pitch + project["pitch_note"](note[..., :SIZE_BEFORE_PITCH])
-        pitch = pitch + project["pitch_keys"](features.keyboard)
-        duration = duration + project["duration_note"](note[..., :SIZE_BEFORE_DURATION])
-        duration = duration + project["duration_rhythm"](features.timing)
-        duration = duration + project["duration_keys"](features.nearby_keys)
-        velocity = velocity + project["velocity_note"](note[..., :SIZE_BEFORE_VELOCITY])
-        velocity = velocity + project["velocity_keys"](features.nearby_keys)
+        step = step + project["step_timing_proj"](timing)
+        pitch = pitch + project["pitch_note_proj"](note[..., :SIZE_BEFORE_PITCH])
+        pitch = pitch + project["pitch_keyboard_proj"](features.keyboard)
+        duration = duration + project["duration_note_proj"](note[..., :SIZE_BEFORE_DURATION])
+        duration = duration + project["duration_timing_proj"](features.timing)
+        duration = duration + project["duration_nearby_keys_proj"](features.nearby_keys)
+        velocity = velocity + project["velocity_note_proj"](note[..., :SIZE_BEFORE_VELOCITY])
+        velocity = velocity + project["velocity_nearby_keys_proj"](features.nearby_keys)
         if time_to_future is not None:
             remaining = (time_to_future - notes[..., STEP]).clamp(min=0)
             time = _time_features(torch.where(time_to_future < 0, -1, remaining))
-            pitch = pitch + project["pitch_room"](time)
-            duration = duration + project["duration_room"](time)
-            velocity = velocity + project["velocity_room"](time)
+            pitch = pitch + project["pitch_time_to_future_proj"](time)
+            duration = duration + project["duration_time_to_future_proj"](time)
+            velocity = velocity + project["velocity_time_to_future_proj"](time)
         return {"step": step, "pitch": pitch, "duration": duration, "velocity": velocity}
 
 
@@ -338,7 +338,7 @@ def load_weights(model: TorchBiLSTM, path: str) -> None:
         _set(lstm.weight_hh_l0, _reorder_gates(weights.pop(f"{name}/recurrent_kernel")))
         _set(lstm.bias_ih_l0, _reorder_gates(weights.pop(f"{name}/bias")))
         lstm.bias_hh_l0.data.zero_()
-    _set(model.from_gap.weight, weights.pop("from_gap/embeddings"))
+    _set(model.gap_embedding.weight, weights.pop("gap_embedding/embeddings"))
     for path, value in weights.items():
         name, kind = path.split("/")
         if name.endswith("_logits"):
@@ -361,7 +361,7 @@ def _reorder_gates(value: np.ndarray) -> np.ndarray:
 def build_optimizers(model: TorchBiLSTM, muon: bool, weight_decay: float) -> list[torch.optim.Optimizer]:
     """Return AdamW for all weights; or Muon for the hidden matrices and AdamW for the others."""
     hidden = [model.forward_lstm.weight_hh_l0, model.backward_lstm.weight_hh_l0]
-    hidden += [layer.weight for layer in (model.from_past, model.from_future, model.to_heads)]
+    hidden += [layer.weight for layer in (model.past_proj, model.future_proj, model.head_proj)]
     muon_ids = {id(weight) for weight in hidden if muon}
     others = [weight for weight in model.parameters() if id(weight) not in muon_ids]
     optimizers: list[torch.optim.Optimizer] = [

@@ -47,10 +47,10 @@ def main(evaluate: EvaluateParams) -> None:
 
     network = serialization.load_model(paths.MODEL)
     gaps = sorted(set(evaluate.infill_gaps))
-    if gaps and gaps[-1] > network.longest_gap:
+    if gaps and gaps[-1] > network.max_gap_notes:
         raise InputError(
             f"params.yaml: evaluate.infill_gaps = {evaluate.infill_gaps}: the network was trained for gaps of at most"
-            f" {network.longest_gap} notes (train.max_gap_notes); leave longer ones out"
+            f" {network.max_gap_notes} notes (train.max_gap_notes); leave longer ones out"
         )
     scores = _score_validation(network) | _score_test(network, gaps)
     rows = [(music, field, nll) for music, fields in scores.items() for field, nll in fields.items()]

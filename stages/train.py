@@ -110,12 +110,11 @@ def build_network(train: TrainParams) -> BiLSTM:
     from stages.model.bilstm import BiLSTM
 
     return BiLSTM(
-        units=train.lstm_units,
-        trunk=train.trunk_units,
-        head=train.head_units,
-        longest_gap=train.max_gap_notes,
-        pointers=train.duration_pointers,
-        shared_ends=train.shared_ends,
+        lstm_units=train.lstm_units,
+        trunk_units=train.trunk_units,
+        head_units=train.head_units,
+        max_gap_notes=train.max_gap_notes,
+        duration_pointers=train.duration_pointers,
         dtype=keras.DTypePolicy("mixed_bfloat16" if train.precision == "bfloat16" else "float32"),
     )
 

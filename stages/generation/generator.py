@@ -106,7 +106,7 @@ def _initial_state(network: BiLSTM, pasts: Sequence[np.ndarray]) -> dict[str, np
     # The inputs of NoteSampler that change from call to call.
     def read(batch: list[np.ndarray]) -> Iterable[tuple[np.ndarray, np.ndarray]]:
         rows = np.stack([np.concatenate([padding_rows((1,)), note_rows(fields)]) for fields in batch])
-        state = np.zeros((2, len(batch), network.units), np.float32)
+        state = np.zeros((2, len(batch), network.lstm_units), np.float32)
         if rows.shape[1] > 1:
             _, state = network.read_past(rows[:, :-1], [state[0], state[1]])
             state = np.stack([ops.convert_to_numpy(part) for part in state])

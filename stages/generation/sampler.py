@@ -111,7 +111,7 @@ class NoteSampler(keras.Model):
 
     def _future_context(self, inputs, position, notes_left):
         # A future farther away than the longest gap is presented at that gap, at the same mean step.
-        gap = ops.full_like(position, ops.minimum(notes_left, self.network.longest_gap))
+        gap = ops.full_like(position, ops.minimum(notes_left, self.network.max_gap_notes))
         time_to_future = ops.maximum(inputs["frames_to_future"] - position, 0) * gap // notes_left
         return FutureContext(inputs["future_outputs"], inputs["next_note"], gap, time_to_future)
 

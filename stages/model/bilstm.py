@@ -44,25 +44,28 @@ MASKED_LOGIT = -1e9  # the softmax probability of this logit is exactly zero
 _STEP_LOG_WIDTHS = np.log(STEP_WIDTHS).astype(np.float32)
 _DURATION_LOG_WIDTHS = np.log(DURATION_WIDTHS).astype(np.float32)
 
-# The input features of each head and their sizes. Each has a projection, the attribute <field>_<input>. `note` is the
-# beginning of note_features, `rhythm` a timing histogram, `keys` the state of keys, `room` the time to the future.
-# With shared_ends, the heads of _SHARED_ENDS_FIELDS also have `ends`, shared_ends_features.
+# The input features of each head and their sizes. Each has a projection, the attribute <field>_<input>_proj. `note` is
+# the beginning of note_features; what the others are, the functions of their names in stages.model.features say.
 _HEAD_INPUT_SIZES = {
-    "step": {"rhythm": features.TIMING_SIZE},
-    "pitch": {"note": features.SIZE_BEFORE_PITCH, "keys": features.KEYBOARD_SIZE, "room": features.TIME_SIZE},
+    "step": {"timing": features.TIMING_SIZE, "shared_ends": features.SHARED_ENDS_SIZE},
+    "pitch": {
+        "note": features.SIZE_BEFORE_PITCH,
+        "keyboard": features.KEYBOARD_SIZE,
+        "time_to_future": features.TIME_SIZE,
+    },
     "duration": {
         "note": features.SIZE_BEFORE_DURATION,
-        "rhythm": features.TIMING_SIZE,
-        "keys": features.NEARBY_KEYS_SIZE,
-        "room": features.TIME_SIZE,
+        "timing": features.TIMING_SIZE,
+        "nearby_keys": features.NEARBY_KEYS_SIZE,
+        "shared_ends": features.SHARED_ENDS_SIZE,
+        "time_to_future": features.TIME_SIZE,
     },
     "velocity": {
         "note": features.SIZE_BEFORE_VELOCITY,
-        "keys": features.NEARBY_KEYS_SIZE,
-        "room": features.TIME_SIZE,
+        "nearby_keys": features.NEARBY_KEYS_SIZE,
+        "time_to_future": features.TIME_SIZE,
     },
 }
-_SHARED_ENDS_FIELDS = ("step", "duration")
 _NUM_CHOICES = {
     "step": STEP_BINS,
     "pitch": NUM_KEYS,
@@ -77,7 +80,7 @@ class FutureContext(NamedTuple):
     Where there is no future, because the piece ends before, time_to_future is -1 and all else but the gap is zero.
 
     Attributes:
-        outputs: Backward LSTM outputs at the first future note, shape (..., units).
+        outputs: Backward LSTM outputs at the first future note, shape (..., lstm_units).
         next_note: The first future note (features.future_note_features), shape (..., FUTURE_NOTE_SIZE).
         gap: Notes between past and future, integers, shape (...).
         time_to_future: Frames from the last onset of the past to the first of the future, integers, shape (...).
@@ -93,7 +96,7 @@ class HeadInputs(NamedTuple):
     """Hold what the heads are conditioned on before any field of a note is known.
 
     Attributes:
-        step, pitch, duration, velocity: Hidden values of each head, shape (..., head).
+        step, pitch, duration, velocity: Hidden values of each head, shape (..., head_units).
         time_to_future: See FutureContext; None where no future is known.
     """
 
@@ -112,67 +115,66 @@ class BiLSTM(keras.Model):
     the `rows` of the notes to be predicted they use only what comes before their own field.
 
     Args:
-        units: Size of each LSTM.
-        trunk: Size of the layer that joins past and future.
-        head: Size of the hidden layer of each head.
-        longest_gap: The largest gap, in notes.
-        pointers: Whether durations may point at the ends of earlier notes.
-        shared_ends: Whether the heads of step and duration are told which notes end together, and each pointer is
-            scored by what it points at.
+        lstm_units: Size of each LSTM.
+        trunk_units: Size of the layer that joins past and future.
+        head_units: Size of the hidden layer of each head.
+        max_gap_notes: The largest gap.
+        duration_pointers: Whether durations may point at the ends of earlier notes.
     """
 
     def __init__(
         self,
-        units: int,
-        trunk: int,
-        head: int,
-        longest_gap: int,
-        pointers: bool = True,
-        shared_ends: bool = False,
+        lstm_units: int,
+        trunk_units: int,
+        head_units: int,
+        max_gap_notes: int,
+        duration_pointers: bool = True,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.units, self.trunk, self.head, self.longest_gap = units, trunk, head, longest_gap
-        self.pointers, self.shared_ends = pointers, shared_ends
+        self.lstm_units, self.trunk_units, self.head_units = lstm_units, trunk_units, head_units
+        self.max_gap_notes, self.duration_pointers = max_gap_notes, duration_pointers
         # The order in which layers are created is that of the weights in the model file and of the random draws.
         self._add_lstms()
         self._add_trunk()
         self._add_heads()
-        if shared_ends:
-            self._add_shared_ends()
+        self._add_pointers()
         self.built = True
 
     def _add_lstms(self) -> None:
-        self.forward_lstm = LSTM(self.units, name="forward", dtype=self.dtype_policy)
+        self.forward_lstm = LSTM(self.lstm_units, name="forward_lstm", dtype=self.dtype_policy)
         self.forward_lstm.build((None, None, features.NOTE_SIZE))
-        self.backward_lstm = LSTM(self.units, name="backward", dtype=self.dtype_policy)
+        self.backward_lstm = LSTM(self.lstm_units, name="backward_lstm", dtype=self.dtype_policy)
         self.backward_lstm.build((None, None, features.FUTURE_NOTE_SIZE))
 
     def _add_trunk(self) -> None:
-        self.from_past = self._dense("from_past", self.units, self.trunk, use_bias=True)
+        self.past_proj = self._dense("past_proj", self.lstm_units, self.trunk_units, use_bias=True)
         # With a path of its own the last note need not pass through the LSTM state.
-        self.from_last = self._dense("from_last", features.NOTE_SIZE, self.trunk)
-        self.from_future = self._dense("from_future", self.units, self.trunk)
+        self.last_note_proj = self._dense("last_note_proj", features.NOTE_SIZE, self.trunk_units)
+        self.future_proj = self._dense("future_proj", self.lstm_units, self.trunk_units)
         # A scale (minus one) for the future and a shift: the larger the gap, the less the future says.
-        self.from_gap = layers.Embedding(self.longest_gap + 1, 2 * self.trunk, name="from_gap", dtype=self.dtype_policy)
-        self.from_gap.build((None,))
-        self.from_next = self._dense("from_next", features.FUTURE_NOTE_SIZE, self.trunk)
-        self.from_room = self._dense("from_room", features.TIME_SIZE, self.trunk)
+        self.gap_embedding = layers.Embedding(
+            self.max_gap_notes + 1, 2 * self.trunk_units, name="gap_embedding", dtype=self.dtype_policy
+        )
+        self.gap_embedding.build((None,))
+        self.next_note_proj = self._dense("next_note_proj", features.FUTURE_NOTE_SIZE, self.trunk_units)
+        self.time_to_future_proj = self._dense("time_to_future_proj", features.TIME_SIZE, self.trunk_units)
 
     def _add_heads(self) -> None:
-        self.to_heads = self._dense("to_heads", self.trunk, len(_NUM_CHOICES) * self.head, use_bias=True)
+        self.head_proj = self._dense("head_proj", self.trunk_units, len(_NUM_CHOICES) * self.head_units, use_bias=True)
         for field, input_sizes in _HEAD_INPUT_SIZES.items():
             for name, size in input_sizes.items():
-                setattr(self, f"{field}_{name}", self._dense(f"{field}_{name}", size, self.head))
+                name = f"{field}_{name}_proj"
+                setattr(self, name, self._dense(name, size, self.head_units))
         for field, num_choices in _NUM_CHOICES.items():
             name = f"{field}_logits"
-            setattr(self, name, self._dense(name, self.head, num_choices, use_bias=True, dtype="float32"))
+            setattr(self, name, self._dense(name, self.head_units, num_choices, use_bias=True, dtype="float32"))
 
-    def _add_shared_ends(self) -> None:
-        for field in _SHARED_ENDS_FIELDS:
-            setattr(self, f"{field}_ends", self._dense(f"{field}_ends", features.SHARED_ENDS_SIZE, self.head))
-        self.pointer_note = self._dense("pointer_note", features.POINTER_SIZE, POINTER_UNITS, use_bias=True)
-        self.pointer_query = self._dense("pointer_query", self.head, POINTER_UNITS)
+    def _add_pointers(self) -> None:
+        self.pointer_target_proj = self._dense(
+            "pointer_target_proj", features.POINTER_SIZE, POINTER_UNITS, use_bias=True
+        )
+        self.pointer_query_proj = self._dense("pointer_query_proj", self.head_units, POINTER_UNITS)
         self.pointer_scores = self._dense("pointer_scores", POINTER_UNITS, len(POINTER_OFFSETS), dtype="float32")
 
     def _dense(self, name: str, input_size: int, output_size: int, use_bias: bool = False, dtype=None) -> layers.Dense:
@@ -182,7 +184,7 @@ class BiLSTM(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; the precision is not part of them."""
-        names = ("units", "trunk", "head", "longest_gap", "pointers", "shared_ends")
+        names = ("lstm_units", "trunk_units", "head_units", "max_gap_notes", "duration_pointers")
         return {name: getattr(self, name) for name in names}
 
     def call(self, rows):
@@ -202,10 +204,10 @@ class BiLSTM(keras.Model):
 
         Args:
             rows: shape (batch, notes, ROW_SIZE).
-            state: The state to begin with, two arrays of shape (batch, units); None at the beginning of a piece.
+            state: The state to begin with, two arrays of shape (batch, lstm_units); None at the beginning of a piece.
 
         Returns:
-            The output after each note, shape (batch, notes, units), and the last state.
+            The output after each note, shape (batch, notes, lstm_units), and the last state.
         """
         return self.forward_lstm(features.note_features(rows), state)
 
@@ -217,7 +219,7 @@ class BiLSTM(keras.Model):
             state: See read_past.
 
         Returns:
-            The output, shape (batch, units), and the state after the note.
+            The output, shape (batch, lstm_units), and the state after the note.
         """
         state = self.forward_lstm.advance(features.note_features(row), state)
         return state[0], state
@@ -231,7 +233,7 @@ class BiLSTM(keras.Model):
             rows: shape (batch, notes, ROW_SIZE), with padding only at the end.
 
         Returns:
-            shape (batch, notes, units). Output i has seen note i and all after it; it is zero where note i is padding.
+            shape (batch, notes, lstm_units). Output i has seen note i and all after it; zero where that is padding.
         """
         notes, padding_mask = features.future_note_features(rows), rows[..., PITCH] == PAD_PITCH
         outputs, _ = self.backward_lstm(ops.flip(notes, axis=1), padding_mask=ops.flip(padding_mask, axis=1))
@@ -242,7 +244,7 @@ class BiLSTM(keras.Model):
 
         Args:
             rows: shape (batch, notes, ROW_SIZE), where notes is more than seq_len + the largest gap.
-            future_outputs: What read_future returns for `rows`, shape (batch, notes, units).
+            future_outputs: What read_future returns for `rows`, shape (batch, notes, lstm_units).
             gap: integers, shape (batch,).
             seq_len: Number of pasts in each batch row.
 
@@ -269,22 +271,21 @@ class BiLSTM(keras.Model):
         """Combine past and future into the inputs of the heads.
 
         Args:
-            past_outputs: Forward LSTM outputs, shape (..., units).
+            past_outputs: Forward LSTM outputs, shape (..., lstm_units).
             last_rows: The last note of each past, shape (..., ROW_SIZE).
             future_context: The future of each past; None for a continuation.
         """
-        joined = self.from_past(past_outputs) + self.from_last(features.note_features(last_rows))
+        joined = self.past_proj(past_outputs) + self.last_note_proj(features.note_features(last_rows))
         gap = future_context.gap if future_context else ops.zeros((1,), "int32")
-        scale, shift = ops.split(self.from_gap(gap), 2, axis=-1)
+        scale, shift = ops.split(self.gap_embedding(gap), 2, axis=-1)
         joined = joined + shift
         if future_context:
-            future = self.from_future(future_context.outputs) + self.from_next(future_context.next_note)
+            future = self.future_proj(future_context.outputs) + self.next_note_proj(future_context.next_note)
             time_features = features.time_features(future_context.time_to_future)
-            joined = joined + future * (1 + scale) + self.from_room(time_features)
-        step, pitch, duration, velocity = ops.split(self.to_heads(ops.gelu(joined)), 4, axis=-1)
-        step = step + self.step_rhythm(features.next_timing_histogram(last_rows))
-        if self.shared_ends:
-            step = step + self.step_ends(features.shared_ends_features(last_rows))
+            joined = joined + future * (1 + scale) + self.time_to_future_proj(time_features)
+        step, pitch, duration, velocity = ops.split(self.head_proj(ops.gelu(joined)), 4, axis=-1)
+        step = step + self.step_timing_proj(features.next_timing_histogram(last_rows))
+        step = step + self.step_shared_ends_proj(features.shared_ends_features(last_rows))
         return HeadInputs(step, pitch, duration, velocity, future_context.time_to_future if future_context else None)
 
     def step_log_probs(self, head_inputs: HeadInputs):
@@ -302,7 +303,7 @@ class BiLSTM(keras.Model):
             rows: The notes to be predicted, shape (..., ROW_SIZE); only the step is used.
             previous_pitch: integers, shape (...); PAD_PITCH if there is no previous note.
         """
-        hidden = self._hidden("pitch", head_inputs, rows, keys=features.keyboard_features(rows))
+        hidden = self._hidden("pitch", head_inputs, rows, keyboard=features.keyboard_features(rows))
         logits = self.pitch_logits(hidden)
         same_onset = (rows[..., STEP] == 0) & (previous_pitch < PAD_PITCH)
         below_previous = ops.arange(NUM_KEYS) < ops.cast(previous_pitch, "int32")[..., None]
@@ -313,34 +314,41 @@ class BiLSTM(keras.Model):
 
         The pointers are in the order of pointed_durations.
         """
-        rhythm, keys = features.timing_histogram(rows), features.nearby_key_features(rows)
-        ends = {"ends": features.shared_ends_features(rows)} if self.shared_ends else {}
-        hidden = self._hidden("duration", head_inputs, rows, rhythm=rhythm, keys=keys, **ends)
+        hidden = self._hidden(
+            "duration",
+            head_inputs,
+            rows,
+            timing=features.timing_histogram(rows),
+            nearby_keys=features.nearby_key_features(rows),
+            shared_ends=features.shared_ends_features(rows),
+        )
         bins, pointers = ops.split(self.duration_logits(hidden), [DURATION_BINS], axis=-1)
-        if self.shared_ends:
-            pointers = pointers + self._pointer_scores(hidden, rows)
+        pointers = pointers + self._pointer_scores(hidden, rows)
         pointed = pointed_durations(rows)
-        possible = (pointed >= 1) & (pointed <= DURATION_FRAMES) & self.pointers
+        possible = (pointed >= 1) & (pointed <= DURATION_FRAMES) & self.duration_pointers
         return ops.log_softmax(ops.concatenate([bins, ops.where(possible, pointers, MASKED_LOGIT)], axis=-1))
 
     def velocity_log_probs(self, head_inputs: HeadInputs, rows):
         """Return log-probabilities of the velocity bins."""
-        keys = features.nearby_key_features(rows)
-        return ops.log_softmax(self.velocity_logits(self._hidden("velocity", head_inputs, rows, keys=keys)))
+        nearby_keys = features.nearby_key_features(rows)
+        hidden = self._hidden("velocity", head_inputs, rows, nearby_keys=nearby_keys)
+        return ops.log_softmax(self.velocity_logits(hidden))
 
     def _pointer_scores(self, hidden, rows):
         # What is added to the logits of the pointers, in their order.
-        query = self.pointer_query(hidden)[..., None, :]
-        scores = self.pointer_scores(ops.gelu(self.pointer_note(features.pointer_features(rows)) + query))
+        query = self.pointer_query_proj(hidden)[..., None, :]
+        scores = self.pointer_scores(ops.gelu(self.pointer_target_proj(features.pointer_features(rows)) + query))
         return ops.reshape(ops.swapaxes(scores, -1, -2), (*scores.shape[:-2], NUM_POINTERS))
 
     def _hidden(self, field: str, head_inputs: HeadInputs, rows, **inputs):
         # Hidden values of the head of a field after the step. inputs: features by their names in _HEAD_INPUT_SIZES, but
-        # for note and room.
+        # for note and time_to_future.
         known_size = _HEAD_INPUT_SIZES[field]["note"]
         inputs = {"note": features.note_features(rows)[..., :known_size]} | inputs
-        hidden = reduce(ops.add, (getattr(self, f"{field}_{name}")(values) for name, values in inputs.items()))
-        hidden = hidden + _remaining_time(getattr(self, f"{field}_room"), head_inputs.time_to_future, rows)
+        hidden = reduce(ops.add, (getattr(self, f"{field}_{name}_proj")(values) for name, values in inputs.items()))
+        hidden = hidden + _remaining_time(
+            getattr(self, f"{field}_time_to_future_proj"), head_inputs.time_to_future, rows
+        )
         return ops.gelu(getattr(head_inputs, field) + hidden)
 
     def nll(self, head_inputs: HeadInputs, rows):

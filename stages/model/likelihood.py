@@ -101,7 +101,7 @@ def make_scorer(network: BiLSTM, gaps: Sequence[int] = ()) -> Callable[..., Scor
         lookahead = max(gaps) + MIN_FUTURE_NOTES if gaps else 0
         batches = window_batches(_longest_first(pieces), BATCH_SIZE, SEQ_LEN, lookahead)
         with tqdm(total=int(num_notes.sum()), desc=progress, unit=" notes", disable=progress is None) as bar:
-            state = np.zeros((2, BATCH_SIZE, network.units), np.float32)
+            state = np.zeros((2, BATCH_SIZE, network.lstm_units), np.float32)
             for batch in batches:
                 state = _add_batch(model, batch, state, nll)
                 bar.update(_count_notes(batch))

@@ -19,7 +19,6 @@ class TrainParams(Section):
     trunk_units: Units
     head_units: Units
     duration_pointers: bool
-    shared_ends: bool
 
     batch_size: int = Field(ge=1, le=4096)
     seq_len: int = Field(ge=8, le=1024)

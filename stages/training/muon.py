@@ -24,7 +24,7 @@ class Muon(keras.optimizers.Muon):
         """
         super().__init__(
             learning_rate,
-            exclude_layers=[r"^(?!.*(recurrent_kernel|from_past/kernel|from_future/kernel|to_heads/kernel))"],
+            exclude_layers=[r"^(?!(.*/)?(recurrent_kernel|(past_proj|future_proj|head_proj)/kernel)$)"],
             adam_beta_2=0.95,  # the default of 0.999 forgets a spike too slowly at this learning rate
             weight_decay=weight_decay,
             adam_weight_decay=weight_decay,

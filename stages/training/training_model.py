@@ -56,7 +56,7 @@ class TrainingModel(keras.Model):
         self.num_shards = num_shards
         self.seeds = keras.random.SeedGenerator()
         self.lstm_state = self.add_weight(
-            shape=(2, batch_size, network.units),
+            shape=(2, batch_size, network.lstm_units),
             initializer="zeros",
             trainable=False,
             dtype="float32",
@@ -127,7 +127,7 @@ class TrainingModel(keras.Model):
     def _shard(self, rows, state, gap, dropout_mask) -> tuple[Any, dict[str, Any]]:
         # The LSTM states after the window and the sums. The first rows, one for each gap, are infill rows.
         network, num_infill = self.network, gap.shape[0]
-        seq_len = rows.shape[1] - 1 - network.longest_gap
+        seq_len = rows.shape[1] - 1 - network.max_gap_notes
         window = rows[:, : 1 + seq_len]  # the note before the window, and the window
         past, state = network.read_past(window[:, :-1], (state[0], state[1]))
         state = ops.stack([ops.cast(part, "float32") for part in state])

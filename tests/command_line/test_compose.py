@@ -42,7 +42,7 @@ def scale(notes=60, division=480, kind=0):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     keras.utils.set_random_seed(1)
-    network = BiLSTM(units=12, trunk=12, head=12, longest_gap=8)
+    network = BiLSTM(lstm_units=12, trunk_units=12, head_units=12, max_gap_notes=8)
     # About ten notes a second.
     network.step_logits.bias.assign(6.0 * (np.arange(64) == 10))
     path = tmp_path_factory.mktemp("model") / "m.keras"

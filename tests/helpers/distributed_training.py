@@ -18,7 +18,7 @@ from stages.params.train import TrainParams
 from stages.utils.keras_setup import import_keras
 from stages.utils.runner import run_stage
 
-SIZES = {"units": 8, "trunk": 8, "head": 8, "longest_gap": 4, "pointers": False}
+SIZES = {"lstm_units": 8, "trunk_units": 8, "head_units": 8, "max_gap_notes": 4, "duration_pointers": False}
 BATCH_SIZE, NUM_DEVICES, UPDATES = 6, 3, 3
 INFILL_ROWS = 2  # so one of the devices has none
 
@@ -44,7 +44,7 @@ def make_batches(infill_rows: int):
         batch_size=BATCH_SIZE,
         seq_len=8,
         infill_fraction=infill_rows / BATCH_SIZE,
-        max_gap_notes=SIZES["longest_gap"],
+        max_gap_notes=SIZES["max_gap_notes"],
         transpose_semitones=3,
         time_stretch=0.0,
     )

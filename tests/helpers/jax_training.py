@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.utils.keras_setup import import_keras
 
-SIZES = {"units": 8, "trunk": 8, "head": 8, "longest_gap": 4}
+SIZES = {"lstm_units": 8, "trunk_units": 8, "head_units": 8, "max_gap_notes": 4}
 BATCH_SIZE = 4
 
 
@@ -21,7 +21,7 @@ def make_model(weights=None):
     from stages.training.muon import Muon
     from stages.training.training_model import TrainingModel
 
-    network = BiLSTM(**SIZES, shared_ends=True)
+    network = BiLSTM(**SIZES)
     if weights is not None:
         network.set_weights(weights)
     model = TrainingModel(network, BATCH_SIZE, num_shards=1)

@@ -58,36 +58,38 @@ class ReferenceModel:
 
     def __init__(self, network):
         self.weights = {weight.path: np.asarray(weight, np.float64) for weight in network.weights}
-        self.units, self.head, self.shared_ends = network.units, network.head, network.shared_ends
+        self.units, self.head = network.lstm_units, network.head_units
 
     def nll(self, fields, gap=None):
         """Return nats of each note and field of a whole piece, shape (notes, 4), of infill if a gap is given."""
         notes = [ReferenceNote(fields, index) for index in range(len(fields))]
         note_features = [_padding_features(), *(_note_features(note) for note in notes)]
-        past = self._lstm("forward", note_features[:-1])
+        past = self._lstm("forward_lstm", note_features[:-1])
         future_notes = [
             _future_features(note, following) for note, following in zip(notes, [*notes[1:], None], strict=True)
         ]
-        future = self._lstm("backward", future_notes[::-1])[::-1]
+        future = self._lstm("backward_lstm", future_notes[::-1])[::-1]
         nll = np.zeros((len(fields), 4))
         for index, note in enumerate(notes):
-            joined = past[index] @ self._weight("from_past/kernel") + self._weight("from_past/bias")
-            joined += note_features[index] @ self._weight("from_last/kernel")
-            scale, shift = np.split(self._weight("from_gap/embeddings")[gap or 0], 2)
+            joined = past[index] @ self._weight("past_proj/kernel") + self._weight("past_proj/bias")
+            joined += note_features[index] @ self._weight("last_note_proj/kernel")
+            scale, shift = np.split(self._weight("gap_embedding/embeddings")[gap or 0], 2)
             joined += shift
             time_to_future = None
             if gap is not None and index + gap < len(fields):
-                seen = future[index + gap] @ self._weight("from_future/kernel")
-                seen += future_notes[index + gap] @ self._weight("from_next/kernel")
+                seen = future[index + gap] @ self._weight("future_proj/kernel")
+                seen += future_notes[index + gap] @ self._weight("next_note_proj/kernel")
                 time_to_future = fields[index : index + gap + 1, STEP].sum()
-                joined += seen * (1 + scale) + _time_features(time_to_future) @ self._weight("from_room/kernel")
-            hidden = np.split(_gelu(joined) @ self._weight("to_heads/kernel") + self._weight("to_heads/bias"), 4)
+                joined += seen * (1 + scale) + _time_features(time_to_future) @ self._weight(
+                    "time_to_future_proj/kernel"
+                )
+            hidden = np.split(_gelu(joined) @ self._weight("head_proj/kernel") + self._weight("head_proj/bias"), 4)
             previous = notes[index - 1] if index else None
             nll[index] = -np.log(self._probabilities(hidden, previous, note, time_to_future))
         return nll
 
     def _weight(self, name):
-        matches = [value for path, value in self.weights.items() if path.endswith(name)]
+        matches = [value for path, value in self.weights.items() if f"/{path}".endswith(f"/{name}")]
         assert len(matches) == 1, (name, list(self.weights))
         return matches[0]
 
@@ -106,7 +108,7 @@ class ReferenceModel:
     def _hidden(self, field, hidden, **inputs):
         for name, features in inputs.items():
             if features is not None:
-                hidden = hidden + features @ self._weight(f"{field}_{name}/kernel")
+                hidden = hidden + features @ self._weight(f"{field}_{name}_proj/kernel")
         return _gelu(hidden)
 
     def _logits(self, field, hidden, **inputs):
@@ -114,46 +116,50 @@ class ReferenceModel:
         return hidden @ self._weight(f"{field}_logits/kernel") + self._weight(f"{field}_logits/bias")
 
     def _pointer_scores(self, hidden, note):
-        query = hidden @ self._weight("pointer_query/kernel")
+        query = hidden @ self._weight("pointer_query_proj/kernel")
         scores = []
         for features in note.pointer_features():
-            target = features @ self._weight("pointer_note/kernel") + self._weight("pointer_note/bias")
+            target = features @ self._weight("pointer_target_proj/kernel") + self._weight("pointer_target_proj/bias")
             scores.append(_gelu(target + query) @ self._weight("pointer_scores/kernel"))
         return np.array(scores).T.ravel()
 
     def _probabilities(self, hidden, previous, note, time_to_future):
         # The probability of each field of a note.
-        room = None if time_to_future is None else _time_features(time_to_future - note.step)
+        time_left = None if time_to_future is None else _time_features(time_to_future - note.step)
         return [
             self._step_probability(hidden[STEP], previous, note),
-            self._pitch_probability(hidden[PITCH], previous, note, room),
-            self._duration_probability(hidden[DURATION], note, room),
-            self._velocity_probability(hidden[VELOCITY], note, room),
+            self._pitch_probability(hidden[PITCH], previous, note, time_left),
+            self._duration_probability(hidden[DURATION], note, time_left),
+            self._velocity_probability(hidden[VELOCITY], note, time_left),
         ]
 
     def _step_probability(self, hidden, previous, note):
-        rhythm = previous.next_timing_histogram() if previous else None
-        ends = previous.shared_ends_features() if previous and self.shared_ends else None
-        logits = self._logits("step", hidden, rhythm=rhythm, ends=ends)
+        timing = previous.next_timing_histogram() if previous else None
+        ends = previous.shared_ends_features() if previous else None
+        logits = self._logits("step", hidden, timing=timing, shared_ends=ends)
         return _softmax(logits)[note.step_bin] / np.diff(grid_encoding.STEP_EDGES)[note.step_bin]
 
-    def _pitch_probability(self, hidden, previous, note, room):
+    def _pitch_probability(self, hidden, previous, note, time_left):
         known = np.concatenate(_note_feature_groups(note)[:3])
-        logits = self._logits("pitch", hidden, note=known, keys=note.keyboard_features(), room=room)
+        logits = self._logits("pitch", hidden, note=known, keyboard=note.keyboard_features(), time_to_future=time_left)
         if note.step == 0 and previous:
             logits[: previous.pitch] = -np.inf
         return _softmax(logits)[note.pitch]
 
-    def _duration_probability(self, hidden, note, room):
+    def _duration_probability(self, hidden, note, time_left):
         known = np.concatenate(_note_feature_groups(note)[:4])
-        rhythm, keys = note.timing_histogram(), note.nearby_key_features()
-        ends = note.shared_ends_features() if self.shared_ends else None
-        inputs = {"note": known, "rhythm": rhythm, "keys": keys, "room": room, "ends": ends}
+        timing, keys = note.timing_histogram(), note.nearby_key_features()
+        ends = note.shared_ends_features()
+        inputs = {
+            "note": known,
+            "timing": timing,
+            "nearby_keys": keys,
+            "time_to_future": time_left,
+            "shared_ends": ends,
+        }
         logits = self._logits("duration", hidden, **inputs)
-        if self.shared_ends:
-            logits[grid_encoding.DURATION_BINS :] += self._pointer_scores(
-                self._hidden("duration", hidden, **inputs), note
-            )
+        scores = self._pointer_scores(self._hidden("duration", hidden, **inputs), note)
+        logits[grid_encoding.DURATION_BINS :] += scores
         pointed = [remaining + offset for offset in (-1, 0, 1) for remaining in note.remaining]
         for pointer, duration in enumerate(pointed, start=grid_encoding.DURATION_BINS):
             if not 1 <= duration <= 3000:
@@ -165,11 +171,10 @@ class ReferenceModel:
                 probability += choices[pointer]
         return probability
 
-    def _velocity_probability(self, hidden, note, room):
+    def _velocity_probability(self, hidden, note, time_left):
         known = np.concatenate(_note_feature_groups(note)[:5])
-        return _softmax(self._logits("velocity", hidden, note=known, keys=note.nearby_key_features(), room=room))[
-            note.velocity
-        ]
+        inputs = {"note": known, "nearby_keys": note.nearby_key_features(), "time_to_future": time_left}
+        return _softmax(self._logits("velocity", hidden, **inputs))[note.velocity]
 
 
 def _one_hot(size, index):

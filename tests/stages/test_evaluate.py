@@ -30,7 +30,7 @@ def trained_model(tmp_path, monkeypatch, uncompiled) -> None:
     """Save a tiny untrained model."""
     monkeypatch.chdir(tmp_path)
     paths.MODEL.parent.mkdir()
-    serialization.save_model(BiLSTM(units=8, trunk=8, head=8, longest_gap=8), paths.MODEL)
+    serialization.save_model(BiLSTM(lstm_units=8, trunk_units=8, head_units=8, max_gap_notes=8), paths.MODEL)
 
 
 def random_piece(number: int, notes: int) -> pd.DataFrame:

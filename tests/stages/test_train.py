@@ -32,7 +32,6 @@ SMALL = {
     "trunk_units": 8,
     "head_units": 8,
     "duration_pointers": True,
-    "shared_ends": True,
     "batch_size": 4,
     "seq_len": 8,
     "stateful": True,

@@ -27,7 +27,6 @@ from tests.unit.training.test_rendezvous import free_addresses
 # Rounding errors grow from update to update, and less at a low learning rate.
 PARAMS = SMALL | {
     "duration_pointers": False,
-    "shared_ends": False,
     "infill_fraction": 0.0,  # half as much to compile; test_distributed_updates.py has infill rows
     "epochs": 4,
     "steps_per_epoch": 50,

@@ -12,7 +12,7 @@ from stages.representation import grid_encoding
 def network():
     """Return a small untrained network whose distributions are uneven, with short steps and common ends as in music."""
     keras.utils.set_random_seed(3)
-    network = BiLSTM(units=12, trunk=10, head=9, longest_gap=8)
+    network = BiLSTM(lstm_units=12, trunk_units=10, head_units=9, max_gap_notes=8)
     network.set_weights([3 * weight for weight in network.get_weights()])
     # Without training both are rare.
     network.step_logits.bias.assign(np.linspace(4, -4, grid_encoding.STEP_BINS))

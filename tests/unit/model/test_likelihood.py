@@ -11,10 +11,10 @@ from stages.representation.grid_encoding import DURATION, PITCH, STEP, VELOCITY
 from tests.helpers.numpy_model import ReferenceModel, random_fields
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["", "shared ends"])
-def network(request):
+@pytest.fixture(scope="module")
+def network():
     keras.utils.set_random_seed(3)
-    network = BiLSTM(units=12, trunk=10, head=9, longest_gap=8, shared_ends=request.param)
+    network = BiLSTM(lstm_units=12, trunk_units=10, head_units=9, max_gap_notes=8)
     # Larger weights than the initial ones, so that probabilities are far from uniform.
     network.set_weights(
         [4 * weight + 0.1 * np.random.default_rng(5).normal(size=weight.shape) for weight in network.get_weights()]

@@ -11,7 +11,7 @@ from stages.model import serialization
 from stages.model.bilstm import BiLSTM
 from stages.utils.errors import InputError
 
-SIZES = {"units": 12, "trunk": 10, "head": 9, "longest_gap": 8}
+SIZES = {"lstm_units": 12, "trunk_units": 10, "head_units": 9, "max_gap_notes": 8}
 
 
 def make_network(seed=1, **options):
@@ -20,10 +20,10 @@ def make_network(seed=1, **options):
 
 
 def test_loading_restores_what_was_saved(tmp_path):
-    saved = make_network(pointers=False, shared_ends=True)
+    saved = make_network(duration_pointers=False)
     serialization.save_model(saved, tmp_path / "m.keras")
     loaded = serialization.load_model(tmp_path / "m.keras")
-    assert loaded.get_config() == saved.get_config() == SIZES | {"pointers": False, "shared_ends": True}
+    assert loaded.get_config() == saved.get_config() == SIZES | {"duration_pointers": False}
     assert loaded.dtype_policy.name == "float32"
     for weight, restored in zip(saved.weights, loaded.weights, strict=True):
         assert weight.path.split("/")[-2:] == restored.path.split("/")[-2:]
@@ -82,7 +82,7 @@ def test_functions_named_in_a_config_are_not_called(tmp_path, module, function):
         members = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(members["config.json"])
     command = f"open({str(trap)!r}, 'w')" if function == "eval" else f"touch {trap}"
-    config["config"]["units"] = {
+    config["config"]["lstm_units"] = {
         "module": module,
         "class_name": function,
         "config": {"args": command, "shell": True} if function == "Popen" else command,

@@ -27,7 +27,7 @@ def test_updates_are_orthogonal_gate_by_gate(shape, parts):
 
 
 def test_muon_updates_kernels_between_hidden_layers_and_adam_the_rest():
-    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
+    network = BiLSTM(lstm_units=8, trunk_units=8, head_units=8, max_gap_notes=4)
     optimizer = Muon(0.01)
     optimizer.build(network.trainable_variables)
     muon = {
@@ -36,17 +36,17 @@ def test_muon_updates_kernels_between_hidden_layers_and_adam_the_rest():
         if velocity is None
     }
     assert muon == {
-        "forward/recurrent_kernel",
-        "backward/recurrent_kernel",
-        "from_past/kernel",
-        "from_future/kernel",
-        "to_heads/kernel",
+        "forward_lstm/recurrent_kernel",
+        "backward_lstm/recurrent_kernel",
+        "past_proj/kernel",
+        "future_proj/kernel",
+        "head_proj/kernel",
     }
 
 
 def test_it_minimises_a_loss():
     keras.utils.set_random_seed(1)
-    network = keras.Sequential([keras.layers.Dense(8, name="from_past"), keras.layers.Dense(1)])
+    network = keras.Sequential([keras.layers.Dense(8, name="past_proj"), keras.layers.Dense(1)])
     network.compile(Muon(0.02), loss="mse")
     x = np.random.default_rng(1).normal(size=(64, 8)).astype(np.float32)
     y = np.tanh(x.sum(axis=1, keepdims=True))

@@ -95,7 +95,7 @@ class ReusedModel(TrainingModel):
 def make_model(schedule, batch_size, infill_batch_size):
     """Return a model and its scorer for what is compiled; the same ones each time."""
     determinism.make_reproducible(5)
-    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
+    network = BiLSTM(lstm_units=8, trunk_units=8, head_units=8, max_gap_notes=4)
     return ReusedModel(network, batch_size, dropout=0.2), make_scorer(network)
 
 

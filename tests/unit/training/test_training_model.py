@@ -15,7 +15,7 @@ from tests.helpers.numpy_model import ReferenceModel, random_fields
 @pytest.mark.parametrize("batch_size, infill_batch_size", [(2, 1), (1, 1), (5, 3)])
 def test_the_loss_is_the_mean_over_continuation_and_infill_notes(batch_size, infill_batch_size, loss_on):
     keras.utils.set_random_seed(1)
-    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
+    network = BiLSTM(lstm_units=8, trunk_units=8, head_units=8, max_gap_notes=4)
     model = TrainingModel(network, batch_size, loss_on=loss_on)
     pieces = [random_fields(seed, 12) for seed in range(batch_size)]
     rows = np.stack([np.concatenate([history.padding_rows((1,)), history.note_rows(piece)]) for piece in pieces])
@@ -47,7 +47,7 @@ def test_the_loss_is_the_mean_over_continuation_and_infill_notes(batch_size, inf
 @pytest.mark.parametrize("stateful", [True, False])
 def test_batch_rows_keep_their_lstm_state_only_if_stateful(stateful):
     keras.utils.set_random_seed(1)
-    network = BiLSTM(units=8, trunk=8, head=8, longest_gap=4)
+    network = BiLSTM(lstm_units=8, trunk_units=8, head_units=8, max_gap_notes=4)
     network.set_weights([3 * weight for weight in network.get_weights()])  # so that the state makes a difference
     model = TrainingModel(network, 1, stateful=stateful)
     piece = random_fields(1, 16)

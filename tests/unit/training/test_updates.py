@@ -22,7 +22,7 @@ CONFIG = {
     "batch_size": BATCH_SIZE,
     "seq_len": 8,
     "infill_fraction": 0.5,
-    "max_gap_notes": SIZES["longest_gap"],
+    "max_gap_notes": SIZES["max_gap_notes"],
     "transpose_semitones": 3,
     "time_stretch": 0.0,
 }
