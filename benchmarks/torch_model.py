@@ -21,7 +21,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -56,22 +56,28 @@ from stages.representation.grid_encoding import (
 )
 
 POINTER_OFFSETS = (-1, 0, 1)
-NEARBY_SEMITONES = 12
+NUM_POINTERS = NUM_RECENT * len(POINTER_OFFSETS)
+POINTER_UNITS, POINTER_SIZE = 32, 8 + NUM_RECENT
+NEARBY_SEMITONES, PITCH_NEARBY_SEMITONES, MAX_INTERVAL = 12, 24, 36
 SIZE_BEFORE_PITCH = STEP_BINS + 2 * NUM_RECENT
 SIZE_BEFORE_DURATION = SIZE_BEFORE_PITCH + NUM_KEYS + 1
 SIZE_BEFORE_VELOCITY = SIZE_BEFORE_DURATION + DURATION_BINS
 NOTE_SIZE = SIZE_BEFORE_VELOCITY + VELOCITY_BINS
 FUTURE_NOTE_SIZE = NUM_KEYS + 1 + DURATION_BINS + VELOCITY_BINS + STEP_BINS
-NEARBY_KEYS_SIZE = 8 * (2 * NEARBY_SEMITONES + 1)
+NEARBY_KEYS_SIZE, PITCH_NEARBY_KEYS_SIZE = 8 * (2 * NEARBY_SEMITONES + 1), 8 * (2 * PITCH_NEARBY_SEMITONES + 1)
+SHARED_ENDS_SIZE = 2 * STEP_BINS + 2 * NUM_RECENT
 TIMING_SIZE, TIME_SIZE, KEYBOARD_SIZE = 2 * STEP_BINS, STEP_BINS + 1, 5 * NUM_KEYS
 HEAD_INPUT_SIZES = {
     "step_timing_proj": TIMING_SIZE,
+    "step_shared_ends_proj": SHARED_ENDS_SIZE,
     "pitch_note_proj": SIZE_BEFORE_PITCH,
     "pitch_keyboard_proj": KEYBOARD_SIZE,
+    "pitch_nearby_keys_proj": PITCH_NEARBY_KEYS_SIZE,
     "pitch_time_to_future_proj": TIME_SIZE,
     "duration_note_proj": SIZE_BEFORE_DURATION,
     "duration_timing_proj": TIMING_SIZE,
     "duration_nearby_keys_proj": NEARBY_KEYS_SIZE,
+    "duration_shared_ends_proj": SHARED_ENDS_SIZE,
     "duration_time_to_future_proj": TIME_SIZE,
     "velocity_note_proj": SIZE_BEFORE_VELOCITY,
     "velocity_nearby_keys_proj": NEARBY_KEYS_SIZE,
@@ -80,7 +86,7 @@ HEAD_INPUT_SIZES = {
 NUM_CHOICES = {
     "step": STEP_BINS,
     "pitch": NUM_KEYS,
-    "duration": DURATION_BINS + NUM_RECENT * len(POINTER_OFFSETS),
+    "duration": DURATION_BINS + NUM_POINTERS,
     "velocity": VELOCITY_BINS,
 }
 MASKED_LOGIT = -1e9
@@ -96,16 +102,21 @@ STEP_LOG_WIDTHS, DURATION_LOG_WIDTHS = (
 
 @dataclass(frozen=True)
 class HeadFeatures:
-    """Input features of the heads, each of shape (batch, notes, features)."""
+    """Input features of the heads, each of shape (batch, notes, features); pointers (batch, notes, NUM_RECENT, ...)."""
 
+    last_timing: torch.Tensor
+    last_shared_ends: torch.Tensor
     note: torch.Tensor
-    nearby_keys: torch.Tensor
     keyboard: torch.Tensor
+    nearby_last: torch.Tensor
+    nearby_keys: torch.Tensor
     timing: torch.Tensor
+    shared_ends: torch.Tensor
+    pointers: torch.Tensor
 
     def first_rows(self, count: int) -> "HeadFeatures":
         """Return the features of the first `count` batch rows."""
-        return HeadFeatures(*(part[:count] for part in (self.note, self.nearby_keys, self.keyboard, self.timing)))
+        return HeadFeatures(*(getattr(self, field.name)[:count] for field in fields(self)))
 
 
 class TorchBiLSTM(nn.Module):
@@ -129,6 +140,10 @@ class TorchBiLSTM(nn.Module):
             {name: nn.Linear(size, head, bias=False) for name, size in HEAD_INPUT_SIZES.items()}
         )
         self.logits = nn.ModuleDict({name: nn.Linear(head, size) for name, size in NUM_CHOICES.items()})
+        self.interval_logits = nn.Linear(head, 2 * MAX_INTERVAL + 1, bias=False)
+        self.pointer_target_proj = nn.Linear(POINTER_SIZE, POINTER_UNITS)
+        self.pointer_query_proj = nn.Linear(head, POINTER_UNITS, bias=False)
+        self.pointer_scores = nn.Linear(POINTER_UNITS, len(POINTER_OFFSETS), bias=False)
 
     def forward(self, rows, gap, state, dropout: float):
         """Return the loss of a batch, in nats per note, and the state of the forward LSTM after it.
@@ -142,20 +157,18 @@ class TorchBiLSTM(nn.Module):
         num_infill, seq_len = len(gap), rows.shape[1] - 1 - (self.gap_embedding.num_embeddings - 1)
         window = rows[:, : seq_len + 1]
         last, notes = window[:, :-1], window[:, 1:]
-        features = _head_features(notes)
+        features = _head_features(last, notes)
         last_features = _note_features(last)
         past, state = self.forward_lstm(last_features, state)
         past = past * _dropout_mask(past, dropout)
         joined = self.past_proj(past) + self.last_note_proj(last_features)
         _, shift = self.gap_embedding.weight[0].chunk(2)
-        timing = _timing_histogram(last, torch.cat([last[..., DURATION, None], last[..., REMAINING]], dim=-1))
-        continuation_nll = self._nll(joined + shift, timing, notes, last, features, None)
+        continuation_nll = self._nll(joined + shift, notes, last, features, None)
 
         time_to_future, future = self._future_context(rows[:num_infill], gap, seq_len, dropout)
         joined = joined[:num_infill] + future
         infill_nll = self._nll(
             joined,
-            timing[:num_infill],
             notes[:num_infill],
             last[:num_infill],
             features.first_rows(num_infill),
@@ -199,14 +212,20 @@ class TorchBiLSTM(nn.Module):
         outputs, _ = self.backward_lstm(notes[batch_row, index])
         return outputs[batch_row, index] * (rows[..., PITCH, None] != PAD_PITCH), notes
 
-    def _nll(self, joined, timing, notes, last, features: HeadFeatures, time_to_future):
+    def _nll(self, joined, notes, last, features: HeadFeatures, time_to_future):
         # The sum over all notes and fields.
-        hidden = self._head_inputs(joined, timing, notes, features, time_to_future)
+        hidden = {
+            field: functional.gelu(values, approximate="tanh")
+            for field, values in self._head_inputs(joined, notes, features, time_to_future).items()
+        }
+        targets = (
+            self.pointer_target_proj(features.pointers) + self.pointer_query_proj(hidden["duration"])[..., None, :]
+        )
         with torch.autocast("cpu", enabled=False):
-            step, pitch, duration, velocity = (
-                self.logits[field](functional.gelu(values.float(), approximate="tanh"))
-                for field, values in hidden.items()
-            )
+            step, pitch, duration, velocity = (self.logits[field](values.float()) for field, values in hidden.items())
+            pitch = pitch + _logits_of_keys(self.interval_logits(hidden["pitch"].float()), last[..., PITCH])
+            pointer_scores = self.pointer_scores(functional.gelu(targets, approximate="tanh").float())
+            duration = duration + functional.pad(pointer_scores.mT.flatten(-2), (DURATION_BINS, 0))
             log_probs = (
                 _log_prob_of(step.log_softmax(-1) - STEP_LOG_WIDTHS, STEP_BIN[notes[..., STEP]])
                 + _pitch_log_prob(pitch, notes, last)
@@ -215,15 +234,18 @@ class TorchBiLSTM(nn.Module):
             )
             return -log_probs.masked_fill(notes[..., PITCH] == PAD_PITCH, 0.0).sum()
 
-    def _head_inputs(self, joined, timing, notes, features: HeadFeatures, time_to_future) -> dict[str, torch.Tensor]:
+    def _head_inputs(self, joined, notes, features: HeadFeatures, time_to_future) -> dict[str, torch.Tensor]:
         step, pitch, duration, velocity = self.head_proj(functional.gelu(joined, approximate="tanh")).chunk(4, dim=-1)
         project, note = self.projections, features.note
-        step = step + project["step_timing_proj"](timing)
+        step = step + project["step_timing_proj"](features.last_timing)
+        step = step + project["step_shared_ends_proj"](features.last_shared_ends)
         pitch = pitch + project["pitch_note_proj"](note[..., :SIZE_BEFORE_PITCH])
         pitch = pitch + project["pitch_keyboard_proj"](features.keyboard)
+        pitch = pitch + project["pitch_nearby_keys_proj"](features.nearby_last)
         duration = duration + project["duration_note_proj"](note[..., :SIZE_BEFORE_DURATION])
         duration = duration + project["duration_timing_proj"](features.timing)
         duration = duration + project["duration_nearby_keys_proj"](features.nearby_keys)
+        duration = duration + project["duration_shared_ends_proj"](features.shared_ends)
         velocity = velocity + project["velocity_note_proj"](note[..., :SIZE_BEFORE_VELOCITY])
         velocity = velocity + project["velocity_nearby_keys_proj"](features.nearby_keys)
         if time_to_future is not None:
@@ -233,6 +255,14 @@ class TorchBiLSTM(nn.Module):
             duration = duration + project["duration_time_to_future_proj"](time)
             velocity = velocity + project["velocity_time_to_future_proj"](time)
         return {"step": step, "pitch": pitch, "duration": duration, "velocity": velocity}
+
+
+def _logits_of_keys(interval_logits, previous_pitch):
+    # The logit of each key is that of its interval from the previous note; zero beyond MAX_INTERVAL and without one.
+    interval = torch.arange(NUM_KEYS) - previous_pitch[..., None]
+    possible = (interval.abs() <= MAX_INTERVAL) & (previous_pitch < PAD_PITCH)[..., None]
+    index = (interval + MAX_INTERVAL).clamp(0, 2 * MAX_INTERVAL)
+    return interval_logits.gather(-1, index).masked_fill(~possible, 0.0)
 
 
 def _pitch_log_prob(logits, notes, last):
@@ -256,24 +286,59 @@ def _duration_log_prob(logits, notes):
     return torch.cat([by_bin[..., None], by_pointer], dim=-1).logsumexp(-1)
 
 
-def _head_features(notes) -> HeadFeatures:
+def _head_features(last, notes) -> HeadFeatures:
     keys = notes[..., KEYBOARD].unflatten(-1, (KEY_FEATURES, NUM_KEYS))
-    padded = functional.pad(keys, (NEARBY_SEMITONES, NEARBY_SEMITONES), value=-MAX_FRAMES_AGO)
-    index = notes[..., PITCH, None].clamp(max=NUM_KEYS - 1) + torch.arange(2 * NEARBY_SEMITONES + 1)
+    keyboard = [*_sound_features(keys[..., FRAMES_LEFT, :]), *_onset_traces(keys[..., FRAMES_SINCE, :].float())]
+    return HeadFeatures(
+        last_timing=_timing_histogram(last, torch.cat([last[..., DURATION, None], last[..., REMAINING]], dim=-1)),
+        last_shared_ends=_shared_ends_features(last),
+        note=_note_features(notes),
+        keyboard=torch.cat(keyboard, dim=-1),
+        nearby_last=_nearby_key_features(keys, last[..., PITCH], PITCH_NEARBY_SEMITONES),
+        nearby_keys=_nearby_key_features(keys, notes[..., PITCH], NEARBY_SEMITONES),
+        timing=_timing_histogram(notes, notes[..., REMAINING]),
+        shared_ends=_shared_ends_features(notes),
+        pointers=_pointer_features(notes),
+    )
+
+
+def _nearby_key_features(keys, pitch, semitones: int):
+    padded = functional.pad(keys, (semitones, semitones), value=-MAX_FRAMES_AGO)
+    index = pitch[..., None].clamp(max=NUM_KEYS - 1) + torch.arange(2 * semitones + 1)
     nearby = padded.gather(-1, index[..., None, :].expand(*index.shape[:-1], KEY_FEATURES, -1))
     left, since, velocity, duration = (
         nearby[..., feature, :].float() for feature in (FRAMES_LEFT, FRAMES_SINCE, LAST_VELOCITY, LAST_DURATION)
     )
     played = (velocity > 0).float()
-    nearby_keys = [played, *_sound_features(left), *(played * trace for trace in _onset_traces(since))]
-    nearby_keys += [played * velocity / VELOCITY_BINS, _scaled_log(duration)]
-    keyboard = [*_sound_features(keys[..., FRAMES_LEFT, :]), *_onset_traces(keys[..., FRAMES_SINCE, :].float())]
-    return HeadFeatures(
-        note=_note_features(notes),
-        nearby_keys=torch.cat(nearby_keys, dim=-1),
-        keyboard=torch.cat(keyboard, dim=-1),
-        timing=_timing_histogram(notes, notes[..., REMAINING]),
-    )
+    features = [played, *_sound_features(left), *(played * trace for trace in _onset_traces(since))]
+    return torch.cat([*features, played * velocity / VELOCITY_BINS, _scaled_log(duration)], dim=-1)
+
+
+def _shared_ends_features(rows):
+    frames_left = rows[..., KEYBOARD].unflatten(-1, (KEY_FEATURES, NUM_KEYS))[..., FRAMES_LEFT, :]
+    ended = _histogram(-frames_left, (frames_left <= 0) & (frames_left > -MAX_FRAMES_AGO))
+    return torch.cat([ended / 2, _histogram(frames_left, frames_left > 0) / 2, *_count_shared_ends(rows)], dim=-1)
+
+
+def _pointer_features(rows):
+    remaining, elapsed = rows[..., REMAINING], rows[..., ELAPSED]
+    features = [
+        (remaining >= 1).float(),
+        *(_scaled_log(frames) for frames in (remaining, elapsed, remaining + elapsed)),
+        *_count_shared_ends(rows),
+        (elapsed == 0).float(),
+        remaining.clamp(0, 30) / 30,
+    ]
+    position = torch.eye(NUM_RECENT).expand(*remaining.shape, NUM_RECENT)
+    return torch.cat([torch.stack(features, dim=-1), position], dim=-1)
+
+
+def _count_shared_ends(rows):
+    # For each recent note that sounds, a quarter of the number of those that end with it, and of those that end later.
+    remaining = rows[..., REMAINING]
+    both_sound = (remaining[..., None, :] >= 1) & (remaining[..., None] >= 1)
+    later_by = remaining[..., None, :] - remaining[..., None]
+    return [(both_sound & chosen).sum(-1) / 4 for chosen in (later_by.abs() <= 1, later_by > 1)]
 
 
 def _sound_features(frames_left):
@@ -333,7 +398,7 @@ def _dropout_mask(outputs, dropout: float):
 def load_weights(model: TorchBiLSTM, path: str) -> None:
     """Set the weights from a file of the Keras weights by their paths."""
     weights = dict(np.load(path))
-    for name, lstm in {"forward": model.forward_lstm, "backward": model.backward_lstm}.items():
+    for name, lstm in {"forward_lstm": model.forward_lstm, "backward_lstm": model.backward_lstm}.items():
         _set(lstm.weight_ih_l0, _reorder_gates(weights.pop(f"{name}/kernel")))
         _set(lstm.weight_hh_l0, _reorder_gates(weights.pop(f"{name}/recurrent_kernel")))
         _set(lstm.bias_ih_l0, _reorder_gates(weights.pop(f"{name}/bias")))
@@ -341,7 +406,7 @@ def load_weights(model: TorchBiLSTM, path: str) -> None:
     _set(model.gap_embedding.weight, weights.pop("gap_embedding/embeddings"))
     for path, value in weights.items():
         name, kind = path.split("/")
-        if name.endswith("_logits"):
+        if name.removesuffix("_logits") in NUM_CHOICES:
             layer = model.logits[name.removesuffix("_logits")]
         else:
             layer = model.projections[name] if name in model.projections else getattr(model, name)

@@ -14,6 +14,7 @@ Only keras.ops is used, so the network runs on any Keras backend. `rows` are not
 of shape (batch, notes, ROW_SIZE).
 """
 
+import math
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -44,6 +45,9 @@ MASKED_LOGIT = -1e9  # the softmax probability of this logit is exactly zero
 _STEP_LOG_WIDTHS = np.log(STEP_WIDTHS).astype(np.float32)
 _DURATION_LOG_WIDTHS = np.log(DURATION_WIDTHS).astype(np.float32)
 
+# The head of a pitch sees the keys within so many semitones of the previous note, the others those around the note.
+_NEARBY_SEMITONES = {"pitch": 24, "duration": 12, "velocity": 12}
+
 # The input features of each head and their sizes. Each has a projection, the attribute <field>_<input>_proj. `note` is
 # the beginning of note_features; what the others are, the functions of their names in stages.model.features say.
 _HEAD_INPUT_SIZES = {
@@ -51,18 +55,19 @@ _HEAD_INPUT_SIZES = {
     "pitch": {
         "note": features.SIZE_BEFORE_PITCH,
         "keyboard": features.KEYBOARD_SIZE,
+        "nearby_keys": features.nearby_keys_size(_NEARBY_SEMITONES["pitch"]),
         "time_to_future": features.TIME_SIZE,
     },
     "duration": {
         "note": features.SIZE_BEFORE_DURATION,
         "timing": features.TIMING_SIZE,
-        "nearby_keys": features.NEARBY_KEYS_SIZE,
+        "nearby_keys": features.nearby_keys_size(_NEARBY_SEMITONES["duration"]),
         "shared_ends": features.SHARED_ENDS_SIZE,
         "time_to_future": features.TIME_SIZE,
     },
     "velocity": {
         "note": features.SIZE_BEFORE_VELOCITY,
-        "nearby_keys": features.NEARBY_KEYS_SIZE,
+        "nearby_keys": features.nearby_keys_size(_NEARBY_SEMITONES["velocity"]),
         "time_to_future": features.TIME_SIZE,
     },
 }
@@ -138,6 +143,7 @@ class BiLSTM(keras.Model):
         self._add_lstms()
         self._add_trunk()
         self._add_heads()
+        self._add_intervals()
         self._add_pointers()
         self.built = True
 
@@ -169,6 +175,9 @@ class BiLSTM(keras.Model):
         for field, num_choices in _NUM_CHOICES.items():
             name = f"{field}_logits"
             setattr(self, name, self._dense(name, self.head_units, num_choices, use_bias=True, dtype="float32"))
+
+    def _add_intervals(self) -> None:
+        self.interval_logits = self._dense("interval_logits", self.head_units, features.NUM_INTERVALS, dtype="float32")
 
     def _add_pointers(self) -> None:
         self.pointer_target_proj = self._dense(
@@ -283,17 +292,20 @@ class BiLSTM(keras.Model):
             future = self.future_proj(future_context.outputs) + self.next_note_proj(future_context.next_note)
             time_features = features.time_features(future_context.time_to_future)
             joined = joined + future * (1 + scale) + self.time_to_future_proj(time_features)
-        step, pitch, duration, velocity = ops.split(self.head_proj(ops.gelu(joined)), 4, axis=-1)
+        step, pitch, duration, velocity = ops.split(self.head_proj(_gelu(joined)), 4, axis=-1)
         step = step + self.step_timing_proj(features.next_timing_histogram(last_rows))
         step = step + self.step_shared_ends_proj(features.shared_ends_features(last_rows))
         return HeadInputs(step, pitch, duration, velocity, future_context.time_to_future if future_context else None)
 
     def step_log_probs(self, head_inputs: HeadInputs):
         """Return log-probabilities of the step bins."""
-        return ops.log_softmax(self.step_logits(ops.gelu(head_inputs.step)))
+        return ops.log_softmax(self.step_logits(_gelu(head_inputs.step)))
 
     def pitch_log_probs(self, head_inputs: HeadInputs, rows, previous_pitch):
         """Return log-probabilities of the keys.
+
+        The logit of a key is the sum of one for the key and one for its interval from the previous note. So what is
+        learned of an interval holds in every register, and chords need not be learned in every key.
 
         Notes with the same onset are in order of pitch, so after a step of zero the keys below the previous one have
         probability zero.
@@ -303,8 +315,14 @@ class BiLSTM(keras.Model):
             rows: The notes to be predicted, shape (..., ROW_SIZE); only the step is used.
             previous_pitch: integers, shape (...); PAD_PITCH if there is no previous note.
         """
-        hidden = self._hidden("pitch", head_inputs, rows, keyboard=features.keyboard_features(rows))
-        logits = self.pitch_logits(hidden)
+        hidden = self._hidden(
+            "pitch",
+            head_inputs,
+            rows,
+            keyboard=features.keyboard_features(rows),
+            nearby_keys=features.nearby_key_features(rows, previous_pitch, _NEARBY_SEMITONES["pitch"]),
+        )
+        logits = self.pitch_logits(hidden) + _logits_of_keys(self.interval_logits(hidden), previous_pitch)
         same_onset = (rows[..., STEP] == 0) & (previous_pitch < PAD_PITCH)
         below_previous = ops.arange(NUM_KEYS) < ops.cast(previous_pitch, "int32")[..., None]
         return ops.log_softmax(ops.where(same_onset[..., None] & below_previous, MASKED_LOGIT, logits))
@@ -319,7 +337,7 @@ class BiLSTM(keras.Model):
             head_inputs,
             rows,
             timing=features.timing_histogram(rows),
-            nearby_keys=features.nearby_key_features(rows),
+            nearby_keys=features.nearby_key_features(rows, rows[..., PITCH], _NEARBY_SEMITONES["duration"]),
             shared_ends=features.shared_ends_features(rows),
         )
         bins, pointers = ops.split(self.duration_logits(hidden), [DURATION_BINS], axis=-1)
@@ -330,14 +348,14 @@ class BiLSTM(keras.Model):
 
     def velocity_log_probs(self, head_inputs: HeadInputs, rows):
         """Return log-probabilities of the velocity bins."""
-        nearby_keys = features.nearby_key_features(rows)
+        nearby_keys = features.nearby_key_features(rows, rows[..., PITCH], _NEARBY_SEMITONES["velocity"])
         hidden = self._hidden("velocity", head_inputs, rows, nearby_keys=nearby_keys)
         return ops.log_softmax(self.velocity_logits(hidden))
 
     def _pointer_scores(self, hidden, rows):
         # What is added to the logits of the pointers, in their order.
         query = self.pointer_query_proj(hidden)[..., None, :]
-        scores = self.pointer_scores(ops.gelu(self.pointer_target_proj(features.pointer_features(rows)) + query))
+        scores = self.pointer_scores(_gelu(self.pointer_target_proj(features.pointer_features(rows)) + query))
         return ops.reshape(ops.swapaxes(scores, -1, -2), (*scores.shape[:-2], NUM_POINTERS))
 
     def _hidden(self, field: str, head_inputs: HeadInputs, rows, **inputs):
@@ -349,7 +367,7 @@ class BiLSTM(keras.Model):
         hidden = hidden + _remaining_time(
             getattr(self, f"{field}_time_to_future_proj"), head_inputs.time_to_future, rows
         )
-        return ops.gelu(getattr(head_inputs, field) + hidden)
+        return _gelu(getattr(head_inputs, field) + hidden)
 
     def nll(self, head_inputs: HeadInputs, rows):
         """Return the negative log-likelihood of notes on the grid.
@@ -390,9 +408,41 @@ def pointed_durations(rows):
     return ops.concatenate([remaining + offset for offset in POINTER_OFFSETS], axis=-1)
 
 
+def _gelu(x):
+    # The tanh approximation of Hendrycks and Gimpel (2016), as ops.gelu, whose third power is slow in TensorFlow.
+    # With 0.5 * (1 + tanh(u)) = sigmoid(2 * u) it takes fewer passes over memory.
+    return x * ops.sigmoid(math.sqrt(8 / math.pi) * x * (1 + 0.044715 * ops.square(x)))
+
+
+def _logits_of_keys(interval_logits, previous_pitch):
+    # Place the logits of intervals at the keys that they lead to, shape (..., NUM_KEYS). They are zero beyond
+    # features.MAX_INTERVAL and where there is no previous note.
+    interval_to_lowest_key = features.MAX_INTERVAL - ops.cast(previous_pitch, "int32")
+
+    @ops.custom_gradient
+    def place(interval_logits):
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            # The other way it is a gather, too. Without this it would be a scatter, which is slow on a GPU.
+            return _segments(upstream, -interval_to_lowest_key, features.NUM_INTERVALS)
+
+        return _segments(interval_logits, interval_to_lowest_key, NUM_KEYS), gradient
+
+    return ops.where((previous_pitch < PAD_PITCH)[..., None], place(interval_logits), 0.0)
+
+
+def _segments(values, start, size: int):
+    # values[..., start : start + size], where start, of shape (...), may be negative; zero beyond the ends.
+    length, num_rows = values.shape[-1], math.prod(values.shape[:-1])
+    index = ops.reshape(start, (num_rows, 1)) + ops.arange(size)
+    exists = (index >= 0) & (index < length)
+    index = ops.clip(index, 0, length - 1) + length * ops.arange(num_rows)[:, None]
+    segments = ops.where(exists, ops.take(ops.reshape(values, (-1,)), index), 0.0)
+    return ops.reshape(segments, (*values.shape[:-1], size))
+
+
 def _remaining_time(projection, time_to_future, rows):
-    # Project the time that is left to the future at the onset of each note of `rows`. Without a future zero is still
-    # added: if the addition were left out, TensorFlow's graph optimizer would sum in another order.
+    # Project the time that is left to the future at the onset of each note of `rows`.
     if time_to_future is None:
         return 0
     remaining = ops.maximum(time_to_future - ops.cast(rows[..., STEP], "int32"), 0)

@@ -4,6 +4,9 @@ Unless it says otherwise, a function takes rows (stages.model.history), integers
 float32 of shape (..., features). Times are in frames of 10 ms.
 """
 
+import math
+
+import keras
 import numpy as np
 from keras import ops
 
@@ -16,8 +19,10 @@ from stages.model.history import (
     LAST_DURATION,
     LAST_VELOCITY,
     MAX_FRAMES_AGO,
+    NUM_PREVIOUS_PITCHES,
     NUM_RECENT,
     PAD_PITCH,
+    PREVIOUS_PITCHES,
     REMAINING,
 )
 from stages.representation import grid_encoding
@@ -34,9 +39,12 @@ from stages.representation.grid_encoding import (
     VELOCITY_BINS,
 )
 
+MAX_INTERVAL = 36  # semitones up or down; larger intervals count as this one
+NUM_INTERVALS = 2 * MAX_INTERVAL + 1
+
 # note_features are in the order in which the fields are predicted. So what is known before a field comes first.
 SIZE_BEFORE_PITCH = STEP_BINS + 2 * NUM_RECENT
-SIZE_BEFORE_DURATION = SIZE_BEFORE_PITCH + NUM_KEYS + 1
+SIZE_BEFORE_DURATION = SIZE_BEFORE_PITCH + NUM_KEYS + 1 + NUM_PREVIOUS_PITCHES * NUM_INTERVALS
 SIZE_BEFORE_VELOCITY = SIZE_BEFORE_DURATION + DURATION_BINS
 NOTE_SIZE = SIZE_BEFORE_VELOCITY + VELOCITY_BINS
 
@@ -44,11 +52,10 @@ FUTURE_NOTE_SIZE = NUM_KEYS + 1 + DURATION_BINS + VELOCITY_BINS + STEP_BINS
 TIME_SIZE = STEP_BINS + 1
 TIMING_SIZE = 2 * STEP_BINS
 KEYBOARD_SIZE = 5 * NUM_KEYS
-NEARBY_SEMITONES = 12  # semitones on either side of a note in nearby_key_features
-NEARBY_KEYS_SIZE = 8 * (2 * NEARBY_SEMITONES + 1)
 SHARED_ENDS_SIZE = 2 * STEP_BINS + 2 * NUM_RECENT
 POINTER_SIZE = 8 + NUM_RECENT
 
+_NEARBY_FEATURES = 8  # of each key in nearby_key_features
 _SHORT_DECAY, _LONG_DECAY = 30.0, 300.0  # frames in which the trace of an onset decays to 1/e
 _MAX_LOG_FRAMES = float(np.log1p(DURATION_FRAMES))
 _NEAR_FRAMES = 30  # an end within so many frames is described to the frame
@@ -58,7 +65,8 @@ def note_features(rows):
     """Return the features of a note, shape (..., NOTE_SIZE).
 
     They are: one-hot step bin, scaled logarithm of the REMAINING frames, flags for REMAINING >= 0, one-hot pitch (the
-    last class is PAD_PITCH), one-hot duration bin, one-hot velocity.
+    last class is PAD_PITCH), one-hot intervals from the PREVIOUS_PITCHES (all zero where one of the two pitches is no
+    pitch), one-hot duration bin, one-hot velocity.
     """
     fields = ops.cast(rows[..., :4], "int32")
     remaining = ops.cast(rows[..., REMAINING], "float32")
@@ -68,7 +76,10 @@ def note_features(rows):
             # Both 0 and -1 have the logarithm 0. The flags tell a note that ends now from one that has ended.
             _scaled_log(remaining),
             ops.cast(remaining >= 0, "float32"),
-            *_one_hot_fields(fields),
+            ops.one_hot(fields[..., PITCH], NUM_KEYS + 1),
+            *_one_hot_intervals(rows),
+            ops.one_hot(duration_bin(fields[..., DURATION]), DURATION_BINS),
+            ops.one_hot(fields[..., VELOCITY], VELOCITY_BINS),
         ],
         axis=-1,
     )
@@ -88,7 +99,15 @@ def future_note_features(rows):
     """
     fields = ops.cast(rows[..., :4], "int32")
     next_step = ops.pad(fields[:, 1:, STEP], [[0, 0], [0, 1]])
-    return ops.concatenate([*_one_hot_fields(fields), ops.one_hot(step_bin(next_step), STEP_BINS)], axis=-1)
+    return ops.concatenate(
+        [
+            ops.one_hot(fields[..., PITCH], NUM_KEYS + 1),
+            ops.one_hot(duration_bin(fields[..., DURATION]), DURATION_BINS),
+            ops.one_hot(fields[..., VELOCITY], VELOCITY_BINS),
+            ops.one_hot(step_bin(next_step), STEP_BINS),
+        ],
+        axis=-1,
+    )
 
 
 def time_features(frames):
@@ -140,13 +159,26 @@ def keyboard_features(rows):
     return ops.concatenate([*_sound_features(frames_left), *_onset_traces(frames_since)], axis=-1)
 
 
-def nearby_key_features(rows):
-    """Return the state of the keys within NEARBY_SEMITONES of a note's pitch, shape (..., NEARBY_KEYS_SIZE).
+def nearby_keys_size(semitones: int) -> int:
+    """Return how many features nearby_key_features has."""
+    return _NEARBY_FEATURES * (2 * semitones + 1)
+
+
+def nearby_key_features(rows, pitch, semitones: int):
+    """Return the state, at a note's onset, of the keys around a pitch.
 
     Eight values of every key: whether it has been played, the five of keyboard_features, and velocity and scaled
     logarithm of the duration of its last note. All are zero beyond the ends of the keyboard.
+
+    Args:
+        rows: shape (..., ROW_SIZE).
+        pitch: The pitch in the middle, integers, shape (...); PAD_PITCH counts as the highest key.
+        semitones: How far the keys reach on either side of it.
+
+    Returns:
+        float32, shape (..., nearby_keys_size(semitones)).
     """
-    nearby = _nearby_keys(rows)
+    nearby = _nearby_keys(rows, pitch, semitones)
     played = ops.cast(nearby[:, LAST_VELOCITY] > 0, "float32")
     values = [
         played,
@@ -155,7 +187,7 @@ def nearby_key_features(rows):
         played * nearby[:, LAST_VELOCITY] / VELOCITY_BINS,
         _scaled_log(nearby[:, LAST_DURATION]),
     ]
-    return ops.reshape(ops.concatenate(values, axis=-1), (*rows.shape[:-1], NEARBY_KEYS_SIZE))
+    return ops.reshape(ops.concatenate(values, axis=-1), (*rows.shape[:-1], nearby_keys_size(semitones)))
 
 
 def shared_ends_features(rows):
@@ -226,6 +258,7 @@ def next_row(row, step):
             ops.zeros_like(row[:, 1:4]),
             ops.maximum(remaining - step, -1),
             ops.where(elapsed < 0, -1, ops.minimum(elapsed + step, STEP_FRAMES - 1)),
+            ops.concatenate([row[:, PITCH, None], row[:, PREVIOUS_PITCHES]], axis=-1)[:, :NUM_PREVIOUS_PITCHES],
             *_next_keyboard(row, is_note, step),
         ],
         axis=-1,
@@ -242,12 +275,12 @@ def duration_bin(frames):
     return ops.take(grid_encoding.DURATION_BIN, frames)
 
 
-def _one_hot_fields(fields):
-    return [
-        ops.one_hot(fields[..., PITCH], NUM_KEYS + 1),
-        ops.one_hot(duration_bin(fields[..., DURATION]), DURATION_BINS),
-        ops.one_hot(fields[..., VELOCITY], VELOCITY_BINS),
-    ]
+def _one_hot_intervals(rows):
+    pitch, previous = ops.cast(rows[..., PITCH, None], "int32"), ops.cast(rows[..., PREVIOUS_PITCHES], "int32")
+    interval = ops.clip(pitch - previous, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+    # The class -1 is all zeros as a one-hot vector.
+    one_hot = ops.one_hot(ops.where((pitch < PAD_PITCH) & (previous < PAD_PITCH), interval, -1), NUM_INTERVALS)
+    return [one_hot[..., position, :] for position in range(NUM_PREVIOUS_PITCHES)]
 
 
 def _count_shared_ends(rows):
@@ -273,7 +306,15 @@ def _timing_histogram(rows, frames_to_end):
 
 def _step_histogram(frames, valid):
     # Count the valid values of the last axis by step bin.
-    return ops.sum(ops.one_hot(_clipped_step_bin(frames, valid), STEP_BINS), axis=-2)
+    if keras.backend.backend() == "jax":  # XLA fuses the one-hot vectors with their sum
+        return ops.sum(ops.one_hot(_clipped_step_bin(frames, valid), STEP_BINS), axis=-2)
+    num_rows = math.prod(frames.shape[:-1])
+    # Each row has a counter for each bin, and one for what is not valid.
+    counter = ops.where(valid, step_bin(ops.clip(frames, 0, STEP_FRAMES - 1)), STEP_BINS)
+    counter = ops.reshape(counter, (num_rows, -1)) + (STEP_BINS + 1) * ops.arange(num_rows)[:, None]
+    ones = ops.ones((math.prod(frames.shape),))
+    counts = ops.segment_sum(ones, ops.reshape(counter, (-1,)), (STEP_BINS + 1) * num_rows)
+    return ops.reshape(counts, (*frames.shape[:-1], STEP_BINS + 1))[..., :STEP_BINS]
 
 
 def _clipped_step_bin(frames, valid):
@@ -294,17 +335,16 @@ def _onset_traces(frames_since):
     return [ops.exp(-frames_since / _SHORT_DECAY), ops.exp(-frames_since / _LONG_DECAY)]
 
 
-def _nearby_keys(rows):
-    # KEYBOARD of the keys around each note's pitch, float32, shape (all rows, KEY_FEATURES, 2 * NEARBY_SEMITONES + 1).
+def _nearby_keys(rows, pitch, semitones):
+    # KEYBOARD of the keys around a pitch, float32, shape (all rows, KEY_FEATURES, 2 * semitones + 1).
     keys = ops.reshape(ops.cast(rows[..., KEYBOARD], "int32"), (-1, KEY_FEATURES, NUM_KEYS))
     # Keys beyond the ends of the keyboard have ended long ago, and their velocity is not above zero.
-    margin = [NEARBY_SEMITONES, NEARBY_SEMITONES]
-    keys = ops.pad(keys, [[0, 0], [0, 0], margin], constant_values=-MAX_FRAMES_AGO)
-    # One flat gather is fast. With the margin, index `pitch` is the key NEARBY_SEMITONES below the note.
-    width = NUM_KEYS + 2 * NEARBY_SEMITONES
-    pitch = ops.reshape(ops.minimum(ops.cast(rows[..., PITCH], "int32"), NUM_KEYS - 1), (-1, 1, 1))
+    keys = ops.pad(keys, [[0, 0], [0, 0], [semitones, semitones]], constant_values=-MAX_FRAMES_AGO)
+    # One flat gather is fast. With the margin, index `pitch` is the lowest of the keys.
+    width = NUM_KEYS + 2 * semitones
+    pitch = ops.reshape(ops.minimum(ops.cast(pitch, "int32"), NUM_KEYS - 1), (-1, 1, 1))
     start = ops.reshape(ops.arange(ops.shape(keys)[0] * KEY_FEATURES), (-1, KEY_FEATURES, 1)) * width
-    index = start + pitch + ops.arange(2 * NEARBY_SEMITONES + 1)
+    index = start + pitch + ops.arange(2 * semitones + 1)
     return ops.cast(ops.take(ops.reshape(keys, (-1,)), index), "float32")
 
 

@@ -5,6 +5,7 @@ A row is a vector of ROW_SIZE int16 with the columns
     STEP, PITCH, DURATION, VELOCITY  the fields of the note (representation.grid_encoding)
     REMAINING                        see remaining_frames
     ELAPSED                          see elapsed_frames
+    PREVIOUS_PITCHES                 see previous_pitches
     KEYBOARD                         see keyboard_state, flattened
 
 A row whose pitch is PAD_PITCH is padding: it stands before the first note of a piece and after the last one.
@@ -15,6 +16,7 @@ import numpy as np
 from stages.representation.grid_encoding import DURATION, DURATION_FRAMES, NUM_KEYS, PITCH, STEP, STEP_FRAMES, VELOCITY
 
 NUM_RECENT = 16  # earlier notes that a row describes; half of all notes end together with one of the last eight
+NUM_PREVIOUS_PITCHES = 2
 
 # The features of each key in keyboard_state.
 FRAMES_LEFT, FRAMES_SINCE, LAST_VELOCITY, LAST_DURATION = range(4)
@@ -28,7 +30,8 @@ PAD_PITCH = NUM_KEYS
 
 REMAINING = slice(4, 4 + NUM_RECENT)
 ELAPSED = slice(REMAINING.stop, REMAINING.stop + NUM_RECENT)
-KEYBOARD = slice(ELAPSED.stop, ELAPSED.stop + KEY_FEATURES * NUM_KEYS)
+PREVIOUS_PITCHES = slice(ELAPSED.stop, ELAPSED.stop + NUM_PREVIOUS_PITCHES)
+KEYBOARD = slice(PREVIOUS_PITCHES.stop, PREVIOUS_PITCHES.stop + KEY_FEATURES * NUM_KEYS)
 ROW_SIZE = KEYBOARD.stop
 
 
@@ -48,6 +51,7 @@ def note_rows(fields: np.ndarray, first: int = 0) -> np.ndarray:
     rows[:, :4] = fields[first:]
     rows[:, REMAINING] = remaining_frames(recent_fields)[skipped:]
     rows[:, ELAPSED] = elapsed_frames(recent_fields)[skipped:]
+    rows[:, PREVIOUS_PITCHES] = previous_pitches(recent_fields)[skipped:]
     rows[:, KEYBOARD] = keyboard_state(fields, first).reshape(len(rows), KEY_FEATURES * NUM_KEYS)
     return rows
 
@@ -56,6 +60,7 @@ def padding_rows(shape: tuple[int, ...]) -> np.ndarray:
     """Return padding rows, int16, shape (*shape, ROW_SIZE)."""
     rows = np.zeros((*shape, ROW_SIZE), np.int16)
     rows[..., PITCH] = PAD_PITCH
+    rows[..., PREVIOUS_PITCHES] = PAD_PITCH
     rows[..., REMAINING] = rows[..., ELAPSED] = -1
     rows[..., KEYBOARD] = UNPLAYED_KEYS.ravel()
     return rows
@@ -94,6 +99,21 @@ def elapsed_frames(fields: np.ndarray) -> np.ndarray:
     for distance in range(1, min(NUM_RECENT, len(fields) - 1) + 1):
         elapsed[distance:, distance - 1] = np.minimum(onset[distance:] - onset[:-distance], STEP_FRAMES - 1)
     return elapsed
+
+
+def previous_pitches(fields: np.ndarray) -> np.ndarray:
+    """Return the pitches of the last NUM_PREVIOUS_PITCHES notes before each note.
+
+    Args:
+        fields: Notes on the grid, int32, shape (notes, 4).
+
+    Returns:
+        int16, shape (notes, NUM_PREVIOUS_PITCHES), the nearest earlier note first. PAD_PITCH: there is no such note.
+    """
+    pitches = np.full((len(fields), NUM_PREVIOUS_PITCHES), PAD_PITCH, np.int16)
+    for distance in range(1, min(NUM_PREVIOUS_PITCHES, len(fields) - 1) + 1):
+        pitches[distance:, distance - 1] = fields[:-distance, PITCH]
+    return pitches
 
 
 def keyboard_state(fields: np.ndarray, first: int = 0) -> np.ndarray:

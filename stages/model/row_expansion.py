@@ -10,6 +10,7 @@ from keras import ops
 from stages.model.history import (
     KEY_FEATURES,
     MAX_FRAMES_AGO,
+    NUM_PREVIOUS_PITCHES,
     NUM_RECENT,
     PAD_PITCH,
     padding_rows,
@@ -38,6 +39,7 @@ def expand_rows(fields, keyboard):
             fields[:, NUM_RECENT:],
             _remaining_frames(onset, end, is_note),
             _elapsed_frames(onset, is_note),
+            _recent(fields[..., PITCH])[..., :NUM_PREVIOUS_PITCHES],
             _keyboard(fields[:, NUM_RECENT:], onset[:, NUM_RECENT:], ops.cast(keyboard, "int32")),
         ],
         axis=-1,

@@ -141,14 +141,24 @@ class ReferenceModel:
 
     def _pitch_probability(self, hidden, previous, note, time_left):
         known = np.concatenate(_note_feature_groups(note)[:3])
-        logits = self._logits("pitch", hidden, note=known, keyboard=note.keyboard_features(), time_to_future=time_left)
+        inputs = {
+            "note": known,
+            "keyboard": note.keyboard_features(),
+            "nearby_keys": note.nearby_key_features(previous.pitch if previous else 87, 24),
+            "time_to_future": time_left,
+        }
+        logits = self._logits("pitch", hidden, **inputs)
+        interval_logits = self._hidden("pitch", hidden, **inputs) @ self._weight("interval_logits/kernel")
+        for interval, logit in enumerate(interval_logits, start=-36):
+            if previous and 0 <= previous.pitch + interval < 88:
+                logits[previous.pitch + interval] += logit
         if note.step == 0 and previous:
             logits[: previous.pitch] = -np.inf
         return _softmax(logits)[note.pitch]
 
     def _duration_probability(self, hidden, note, time_left):
         known = np.concatenate(_note_feature_groups(note)[:4])
-        timing, keys = note.timing_histogram(), note.nearby_key_features()
+        timing, keys = note.timing_histogram(), note.nearby_key_features(note.pitch, 12)
         ends = note.shared_ends_features()
         inputs = {
             "note": known,
@@ -173,7 +183,8 @@ class ReferenceModel:
 
     def _velocity_probability(self, hidden, note, time_left):
         known = np.concatenate(_note_feature_groups(note)[:5])
-        inputs = {"note": known, "nearby_keys": note.nearby_key_features(), "time_to_future": time_left}
+        keys = note.nearby_key_features(note.pitch, 12)
+        inputs = {"note": known, "nearby_keys": keys, "time_to_future": time_left}
         return _softmax(self._logits("velocity", hidden, **inputs))[note.velocity]
 
 
@@ -191,10 +202,15 @@ def _note_feature_groups(note):
         _one_hot(grid_encoding.STEP_BINS, note.step_bin),
         np.array([_scaled_log(remaining) for remaining in note.remaining]),
         np.array([float(remaining >= 0) for remaining in note.remaining]),
-        _one_hot(89, note.pitch),
+        np.concatenate([_one_hot(89, note.pitch), *(_interval(note.pitch, pitch) for pitch in note.previous_pitches)]),
         _one_hot(grid_encoding.DURATION_BINS, note.duration_bin),
         _one_hot(32, note.velocity),
     ]
+
+
+def _interval(pitch, previous_pitch):
+    # One-hot, from -36 to 36 semitones.
+    return _one_hot(73, int(np.clip(pitch - previous_pitch, -36, 36)) + 36) if previous_pitch < 88 else np.zeros(73)
 
 
 def _note_features(note):
@@ -207,6 +223,7 @@ def _padding_features():
         _one_hot(grid_encoding.STEP_BINS, 0),
         np.zeros(2 * NUM_RECENT),
         _one_hot(89, PAD_PITCH),
+        np.zeros(2 * 73),
         _one_hot(grid_encoding.DURATION_BINS, 0),
         _one_hot(32, 0),
     ]
@@ -243,6 +260,9 @@ class ReferenceNote:
             end = onset[index - distance] + fields[index - distance, DURATION] - onset[index] if exists else -1
             self.remaining.append(max(-1, int(end)))
             self.elapsed.append(min(1000, int(onset[index] - onset[index - distance])) if exists else -1)
+        self.previous_pitches = [
+            int(fields[index - distance, PITCH]) if index >= distance else PAD_PITCH for distance in (1, 2)
+        ]
         # For each key, of its last earlier note: frames until its end and since its onset, velocity + 1, duration.
         self.keys = [(-1000, 3000, 0, 0)] * 88
         for earlier in range(index):
@@ -257,6 +277,7 @@ class ReferenceNote:
         return np.concatenate(
             [
                 [self.step, self.pitch, self.duration, self.velocity, *self.remaining, *self.elapsed],
+                self.previous_pitches,
                 np.array(self.keys).T.ravel(),
             ]
         )
@@ -309,9 +330,9 @@ class ReferenceNote:
             [_key_features(frames_left, frames_since) for frames_left, frames_since, *_ in self.keys]
         ).T.ravel()
 
-    def nearby_key_features(self):
+    def nearby_key_features(self, pitch, semitones):
         features = []
-        for key in range(self.pitch - 12, self.pitch + 13):
+        for key in range(pitch - semitones, pitch + semitones + 1):
             frames_left, frames_since, velocity, duration = self.keys[key] if 0 <= key < 88 else (-1000, 0, 0, 0)
             played = float(velocity > 0)
             sounds, ends, log_left, short_trace, long_trace = _key_features(frames_left, frames_since)

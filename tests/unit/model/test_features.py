@@ -6,18 +6,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.model import features, history
-from stages.representation.grid_encoding import STEP
+from stages.representation.grid_encoding import PITCH, STEP
 from tests.helpers.numpy_model import ReferenceNote, few_keys_fields, random_fields
 
 
-@pytest.mark.parametrize(
-    "name", ["keyboard_features", "nearby_key_features", "timing_histogram", "shared_ends_features", "pointer_features"]
-)
+@pytest.mark.parametrize("name", ["keyboard_features", "timing_histogram", "shared_ends_features", "pointer_features"])
 def test_features_match_loops(name):
     fields = few_keys_fields(2, 60)
     computed = np.asarray(getattr(features, name)(history.note_rows(fields)))
     expected = np.stack([getattr(ReferenceNote(fields, index), name)() for index in range(len(fields))])
     np.testing.assert_allclose(computed, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("semitones", [1, 12, 24])
+def test_nearby_key_features_match_loops(semitones):
+    fields = few_keys_fields(2, 60)
+    pitch = np.random.default_rng(3).integers(0, history.PAD_PITCH + 1, len(fields))
+    computed = np.asarray(features.nearby_key_features(history.note_rows(fields), pitch, semitones))
+    expected = [
+        ReferenceNote(fields, index).nearby_key_features(min(pitch[index], 87), semitones)
+        for index in range(len(fields))
+    ]
+    np.testing.assert_allclose(computed, np.stack(expected), atol=1e-6)
+    assert computed.shape[1] == features.nearby_keys_size(semitones)
 
 
 def test_next_timing_histogram_includes_the_end_of_the_note_itself():
@@ -30,7 +41,7 @@ def test_next_timing_histogram_includes_the_end_of_the_note_itself():
 def test_padding_has_no_features():
     padding = history.padding_rows((1,))
     assert not np.asarray(features.next_timing_histogram(padding)).any()
-    assert not np.asarray(features.nearby_key_features(padding)).any()
+    assert not np.asarray(features.nearby_key_features(padding, padding[:, PITCH], 12)).any()
     assert np.asarray(features.keyboard_features(padding)).max() < 1e-4
 
 

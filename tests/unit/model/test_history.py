@@ -20,6 +20,7 @@ def test_features_of_the_past_match_a_loop_over_notes(repeated):
     notes = [ReferenceNote(fields, index) for index in range(len(fields))]
     assert history.remaining_frames(fields).tolist() == [note.remaining for note in notes]
     assert history.elapsed_frames(fields).tolist() == [note.elapsed for note in notes]
+    assert history.previous_pitches(fields).tolist() == [note.previous_pitches for note in notes]
     expected = np.array([note.keys for note in notes]).transpose(0, 2, 1)
     assert (history.keyboard_state(fields) == expected).all()
     assert (expected[0] == history.UNPLAYED_KEYS).all()
@@ -31,7 +32,9 @@ def test_rows_match_loops():
     assert (history.note_rows(fields) == expected).all()
 
 
-@pytest.mark.parametrize("feature", [history.remaining_frames, history.elapsed_frames, history.keyboard_state])
+@pytest.mark.parametrize(
+    "feature", [history.remaining_frames, history.elapsed_frames, history.previous_pitches, history.keyboard_state]
+)
 def test_no_notes_have_no_features(feature):
     assert len(feature(np.zeros((0, 4), np.int32))) == 0
 
