@@ -14,7 +14,7 @@ DEMO_PARAMS := dataset=etudes train.lstm_units=128 train.trunk_units=128 train.h
 # Ablations of the network and of its training: a name and what it changes, each with the same number of updates.
 ABLATION_BUDGET := train.epochs=1 train.steps_per_epoch=300 train.warmup_steps=100
 ABLATIONS := full unidirectional stateless no-duration-pointers no-augmentation half-width double-width \
-	one-target-per-sequence no-regularisation float32
+	one-target-per-sequence no-regularisation bfloat16
 unidirectional := train.infill_fraction=0
 stateless := train.stateful=false
 no-duration-pointers := train.duration_pointers=false
@@ -23,7 +23,7 @@ half-width := train.lstm_units=192
 double-width := train.lstm_units=768
 one-target-per-sequence := train.loss_on=last train.seq_len=25 train.stateful=false
 no-regularisation := train.dropout=0 train.weight_decay=0
-float32 := train.precision=float32
+bfloat16 := train.precision=bfloat16
 
 # What `make publish-run` puts into git: every out that is pushed.
 PUBLISHED := data/excerpts models/bilstm.keras reports/audio reports/index.html reports/samples

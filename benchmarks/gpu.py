@@ -126,7 +126,13 @@ def _copy(network):
 def _prepare_updates(train: TrainParams) -> tuple[Callable[[], float], float]:
     # A function that returns the seconds of an update, and the operations of one.
     model = build_training_model(build_network(train), train)
-    model.compile(Muon(LEARNING_RATE, train.weight_decay, global_clipnorm=train.clip_norm), jit_compile=False)
+    optimizer = Muon(
+        LEARNING_RATE,
+        train.weight_decay,
+        compute_dtype=model.network.compute_dtype,
+        global_clipnorm=train.clip_norm,
+    )
+    model.compile(optimizer, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     updates = JaxUpdates(model, FUSED_UPDATES)
     batches = list(islice(random_batches(train), FUSED_UPDATES))

@@ -109,7 +109,10 @@ def _train_for(seconds: float, train: TrainParams, notes: pd.DataFrame) -> tuple
     # The network after training for a time, which leaves out the first update; the notes seen, and the exact time.
     pieces = [TrainingPiece(len(piece), partial(encode, piece)) for _, piece in notes.groupby("piece")]
     model = build_model(train)
-    model.compile(Muon(0.0, train.weight_decay, global_clipnorm=train.clip_norm), jit_compile=False)
+    model.compile(
+        Muon(0.0, train.weight_decay, compute_dtype=model.network.compute_dtype, global_clipnorm=train.clip_norm),
+        jit_compile=False,
+    )
     batches = batches_of_pieces(train, pieces)
     model.train_on_batch(next(batches))  # compiles; the learning rate is zero
     start, elapsed, updates, notes_seen = time.perf_counter(), 0.0, 0, 0

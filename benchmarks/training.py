@@ -43,11 +43,12 @@ from stages.train import build_network, build_training_model
 from stages.training.determinism import make_reproducible, single_thread_ops
 from stages.training.muon import Muon
 from stages.training.training_model import NUM_SHARDS, TrainingModel
+from stages.utils.keras_setup import import_keras
 from stages.utils.yaml_io import read_yaml
 
 CASES = {  # the first one is that of params.yaml
-    "bfloat16": {"precision": "bfloat16"},
     "float32": {"precision": "float32"},
+    "bfloat16": {"precision": "bfloat16"},
     "batch size 32": {"batch_size": 32},
     "batch size 32, PyTorch with Muon": {"batch_size": 32},
     "sequence length 256": {"seq_len": 256},
@@ -82,6 +83,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     params = read_yaml(ROOT / "params.yaml", Params).train
+    import_keras()
     make_reproducible(1)
     single_thread_ops()
     _check_same_loss(params.model_copy(update={"precision": "float32", "batch_size": 8, "seq_len": 16}))
@@ -123,7 +125,13 @@ def _measure(train: TrainParams, repeats: int, torch_options: list[str]) -> tupl
     gc.collect()
     keras.backend.clear_session()
     model, batches = build_model(train), random_batches(train)
-    model.compile(Muon(LEARNING_RATE, train.weight_decay, global_clipnorm=train.clip_norm), jit_compile=False)
+    optimizer = Muon(
+        LEARNING_RATE,
+        train.weight_decay,
+        compute_dtype=model.network.compute_dtype,
+        global_clipnorm=train.clip_norm,
+    )
+    model.compile(optimizer, jit_compile=False)
 
     def train_ours(updates: int) -> float:
         return elapsed_seconds(lambda: [model.train_on_batch(next(batches)) for _ in range(updates)])

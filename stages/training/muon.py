@@ -10,16 +10,17 @@ class Muon(keras.optimizers.Muon):
     Muon updates the kernels that map one hidden layer to another. The kernels that read features, which are mostly
     one-hot, and those that make logits are updated by Adam, with the same learning rate. All weights decay.
 
-    The four gates of an LSTM are parallel maps in one matrix, so each is orthogonalised by itself. That is done in
+    The four gates of an LSTM are parallel maps in one matrix, so each is orthogonalised by itself. That can be done in
     bfloat16, as the authors of Muon do: rounding errors do not add up in the iteration.
     """
 
-    def __init__(self, learning_rate, weight_decay: float = 0.0, **kwargs) -> None:
+    def __init__(self, learning_rate, weight_decay: float = 0.0, compute_dtype: str = "float32", **kwargs) -> None:
         """Make the optimizer.
 
         Args:
             learning_rate: a number or a Keras schedule.
             weight_decay: fraction of the learning rate by which an update shrinks every weight, 0 to 1.
+            compute_dtype: of the products that orthogonalise, float32 or bfloat16, whichever is faster.
             **kwargs: for `keras.optimizers.Muon`.
         """
         super().__init__(
@@ -30,6 +31,7 @@ class Muon(keras.optimizers.Muon):
             adam_weight_decay=weight_decay,
             **kwargs,
         )
+        self._compute_dtype = compute_dtype
 
     def zeropower_via_newtonschulz5(self, x, steps: int):
         """Return about the nearest matrix whose singular values are all one; gate by gate for an LSTM's kernel.
@@ -40,7 +42,9 @@ class Muon(keras.optimizers.Muon):
         """
         height, width = x.shape
         if width != 4 * height:
-            return ops.cast(super().zeropower_via_newtonschulz5(ops.cast(x, "bfloat16"), steps), x.dtype)
+            return self._orthogonalize(x, steps)
         gates = ops.transpose(ops.reshape(x, (height, 4, height)), (1, 0, 2))
-        gates = super().zeropower_via_newtonschulz5(ops.cast(gates, "bfloat16"), steps)
-        return ops.cast(ops.reshape(ops.transpose(gates, (1, 0, 2)), (height, width)), x.dtype)
+        return ops.reshape(ops.transpose(self._orthogonalize(gates, steps), (1, 0, 2)), (height, width))
+
+    def _orthogonalize(self, x, steps: int):
+        return ops.cast(super().zeropower_via_newtonschulz5(ops.cast(x, self._compute_dtype), steps), x.dtype)

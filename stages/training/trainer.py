@@ -80,9 +80,13 @@ class Trainer:
         self._is_chief = distribution.worker.is_chief
         self._total_updates = config.epochs * config.steps_per_epoch
         with distribution.scope():
-            model.compile(
-                Muon(_learning_rate(config), config.weight_decay, global_clipnorm=config.clip_norm), jit_compile=False
+            optimizer = Muon(
+                _learning_rate(config),
+                config.weight_decay,
+                compute_dtype=model.network.compute_dtype,
+                global_clipnorm=config.clip_norm,
             )
+            model.compile(optimizer, jit_compile=False)
             model.optimizer.build(model.trainable_variables)
         self._updates = make_updates(model, config.steps_per_epoch, distribution.strategy)
         self._best_weights = model.network.get_weights()

@@ -12,12 +12,13 @@ def singular_values(matrix):
     return np.linalg.svd(np.asarray(matrix, np.float64), compute_uv=False)
 
 
+@pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("shape, parts", [((8, 32), 4), ((12, 8), 1), ((8, 12), 1)])
-def test_updates_are_orthogonal_gate_by_gate(shape, parts):
+def test_updates_are_orthogonal_gate_by_gate(shape, parts, compute_dtype):
     matrix = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     # One gate has far larger gradients than the others, which must not suffer from it.
     matrix[:, : shape[1] // parts] *= 1000
-    orthogonal = np.asarray(Muon(0.01).zeropower_via_newtonschulz5(matrix, 5))
+    orthogonal = np.asarray(Muon(0.01, compute_dtype=compute_dtype).zeropower_via_newtonschulz5(matrix, 5))
     assert orthogonal.shape == shape and orthogonal.dtype == np.float32
     for gate, before in zip(np.split(orthogonal, parts, axis=1), np.split(matrix, parts, axis=1), strict=True):
         # Five iterations bring singular values near one, not to it; the method needs no more.
