@@ -38,8 +38,10 @@ from stages.model.history import (
     LAST_DURATION,
     LAST_VELOCITY,
     MAX_FRAMES_AGO,
+    NUM_PREVIOUS_PITCHES,
     NUM_RECENT,
     PAD_PITCH,
+    PREVIOUS_PITCHES,
     REMAINING,
 )
 from stages.params.train import TrainParams
@@ -60,7 +62,8 @@ NUM_POINTERS = NUM_RECENT * len(POINTER_OFFSETS)
 POINTER_UNITS, POINTER_SIZE = 32, 8 + NUM_RECENT
 NEARBY_SEMITONES, PITCH_NEARBY_SEMITONES, MAX_INTERVAL = 12, 24, 36
 SIZE_BEFORE_PITCH = STEP_BINS + 2 * NUM_RECENT
-SIZE_BEFORE_DURATION = SIZE_BEFORE_PITCH + NUM_KEYS + 1
+NUM_INTERVALS = 2 * MAX_INTERVAL + 1
+SIZE_BEFORE_DURATION = SIZE_BEFORE_PITCH + NUM_KEYS + 1 + NUM_PREVIOUS_PITCHES * NUM_INTERVALS
 SIZE_BEFORE_VELOCITY = SIZE_BEFORE_DURATION + DURATION_BINS
 NOTE_SIZE = SIZE_BEFORE_VELOCITY + VELOCITY_BINS
 FUTURE_NOTE_SIZE = NUM_KEYS + 1 + DURATION_BINS + VELOCITY_BINS + STEP_BINS
@@ -140,7 +143,7 @@ class TorchBiLSTM(nn.Module):
             {name: nn.Linear(size, head, bias=False) for name, size in HEAD_INPUT_SIZES.items()}
         )
         self.logits = nn.ModuleDict({name: nn.Linear(head, size) for name, size in NUM_CHOICES.items()})
-        self.interval_logits = nn.Linear(head, 2 * MAX_INTERVAL + 1, bias=False)
+        self.interval_logits = nn.Linear(head, NUM_INTERVALS, bias=False)
         self.pointer_target_proj = nn.Linear(POINTER_SIZE, POINTER_UNITS)
         self.pointer_query_proj = nn.Linear(head, POINTER_UNITS, bias=False)
         self.pointer_scores = nn.Linear(POINTER_UNITS, len(POINTER_OFFSETS), bias=False)
@@ -356,11 +359,19 @@ def _note_features(rows):
             _scaled_log(rows[..., REMAINING]),
             (rows[..., REMAINING] >= 0).float(),
             _one_hot(rows[..., PITCH], NUM_KEYS + 1),
+            _interval_features(rows),
             _one_hot(DURATION_BIN[rows[..., DURATION]], DURATION_BINS),
             _one_hot(rows[..., VELOCITY], VELOCITY_BINS),
         ],
         dim=-1,
     )
+
+
+def _interval_features(rows):
+    pitch, previous = rows[..., PITCH, None], rows[..., PREVIOUS_PITCHES]
+    interval = (pitch - previous).clamp(-MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+    both = (pitch < PAD_PITCH) & (previous < PAD_PITCH)
+    return (_one_hot(interval, NUM_INTERVALS) * both[..., None]).flatten(-2)
 
 
 def _timing_histogram(rows, ends):
