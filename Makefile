@@ -18,7 +18,7 @@ ABLATIONS := full unidirectional stateless no-duration-pointers no-augmentation 
 unidirectional := train.infill_fraction=0
 stateless := train.stateful=false
 no-duration-pointers := train.duration_pointers=false
-no-augmentation := train.transpose_semitones=0 train.time_stretch=0
+no-augmentation := train.transpose_semitones=0 train.time_stretch=0 train.velocity_shift=0
 half-width := train.lstm_units=192
 double-width := train.lstm_units=768
 one-target-per-sequence := train.loss_on=last train.seq_len=25 train.stateful=false

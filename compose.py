@@ -73,8 +73,10 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
-Input = Annotated[Path, typer.Argument(metavar="IN.mid", help="A MIDI file; all its tracks but drums are read.")]
-Seconds = Annotated[float, typer.Option(min=1, max=3600, callback=_finite, help="Length of the new music.")]
+Input = Annotated[
+    Path, typer.Argument(metavar="IN.mid", help="A MIDI file; all channels but the drum channel are read.")
+]
+Seconds = Annotated[float, typer.Option(min=1, max=3600, callback=_finite, help="Length of the new music in seconds.")]
 GapStart = Annotated[float, typer.Option("--from", min=0, callback=_finite, help="Start of the gap in seconds.")]
 GapEnd = Annotated[float, typer.Option("--to", min=0, callback=_finite, help="End of the gap in seconds.")]
 NoteCount = Annotated[
@@ -83,7 +85,7 @@ NoteCount = Annotated[
         "--notes",
         min=1,
         max=1000,
-        help="Number of new notes. Default: as many as in the gap, else as dense as around.",
+        help="Number of new notes. Default: as many as are in the gap; if it is empty, at the density around it.",
     ),
 ]
 
@@ -95,7 +97,13 @@ class Options:
     takes: Annotated[int, typer.Option(min=1, max=64, help="Number of versions, each in a file of its own.")] = 1
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same notes.")] = 1
     temperature: Annotated[
-        float, typer.Option(min=0.05, max=3, callback=_finite, help="Below 1 safer, above 1 more surprising.")
+        float,
+        typer.Option(
+            min=0.05,
+            max=3,
+            callback=_finite,
+            help="Factor on the temperatures in params.yaml: below 1 safer, above 1 bolder.",
+        ),
     ] = 1.0
     top_p: Annotated[
         float | None,
@@ -239,7 +247,7 @@ def _existing(model: Path) -> Path:
 
 
 def _sampling_config(options: Options) -> SamplingConfig:
-    # Sampling is as in the committed run; docs/experiments.md found it to give the music most similar to real music.
+    # Sampling is as in the committed run; docs/experiments.md compares it with others.
     from stages.params.generate import GenerateParams
     from stages.utils.params_file import read_sections
 

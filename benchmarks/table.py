@@ -10,7 +10,7 @@ from benchmarks.measurement import ROOT, read_result, round_value
 TABLE = ROOT / "benchmarks/README.md"
 _HEAD = """# Benchmarks
 
-`make bench` takes all of these measurements but those of `gpu`, in some 25 minutes on two cores;
+`make bench` takes all of these measurements except those of `gpu`, in some 25 minutes on two cores;
 `make bench PARTS="extraction dvc"` takes some of them. Each part is a module of this folder, whose docstring says what
 it measures and how. `results/` holds the figures with their range and the machine on which they were measured;
 `python -m benchmarks.table` writes this page from them. Figures are medians, and /s means notes per second. The figures

@@ -4,8 +4,8 @@
 then each infill followed by its original; after them the improvisations that only the metrics use.
 
 sample_nll.csv has the negative log-likelihood that the network gives to the improvisations and, side by side, to test
-excerpts of the same length, in nats per note, of `total` and of each field. Both are read from their beginning. Where
-the two are far apart, sampling does not draw from what was learned. Music that does not exist is left out.
+excerpts of the same length, in nats per note, of `total` and of each field. Both are scored without any notes before
+them. Where the two are far apart, sampling does not draw from what was learned. Music that does not exist is left out.
 """
 
 from __future__ import annotations

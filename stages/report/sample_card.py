@@ -17,7 +17,7 @@ GROUP_TEXTS = {
     "improvisation": ("Improvisations", "Generated without a prompt: every note is the network’s."),  # noqa: RUF001
     "continuation": (
         "Continuations",
-        "The network continues the beginning of a test piece, marked as prompt. It was not trained on that piece.",
+        "The network continues a passage from a test piece, marked as prompt. It was not trained on that piece.",
     ),
     "infill": (
         "Infills",

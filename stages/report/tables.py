@@ -138,7 +138,7 @@ def nll_by_field(nll: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[st
             labels[music] = f"test, infill, gap of {gap} note{'s' * (gap != 1)}"
     labels |= {
         "unigram": "test, unigram model",
-        "real": "test, beginnings as long as a sample",
+        "real": "test, excerpts as long as a sample",
         "generated": "the network's own improvisations",
     }
     return {label: nll[music] for music, label in labels.items() if music in nll}
