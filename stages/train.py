@@ -20,11 +20,11 @@ from stages.params.train import TrainParams
 from stages.representation.grid_encoding import encode
 from stages.representation.parquet_io import table_files
 from stages.representation.stored_notes import StoredNotes
-from stages.training.cluster import CLUSTER, DEVICES, Cluster, read_cluster, use_all_devices
+from stages.training.cluster import CLUSTER_VARIABLE, DEVICES_VARIABLE, Cluster, read_cluster, use_all_devices
 from stages.utils.csv_io import write_csv
 from stages.utils.errors import InputError
 from stages.utils.json_io import write_json
-from stages.utils.keras_setup import LOG_LEVEL, import_keras
+from stages.utils.keras_setup import LOG_LEVEL_VARIABLE, import_keras
 from stages.utils.paths import CHECKPOINT, MODEL, NOTES, REPORTS
 from stages.utils.runner import run_stage
 
@@ -65,9 +65,10 @@ def main(train: TrainParams) -> None:
     """
     cluster, all_devices = read_cluster(os.environ), use_all_devices(os.environ)
     if train.backend != "tensorflow" and (cluster or all_devices):
+        variable = CLUSTER_VARIABLE if cluster else DEVICES_VARIABLE
         raise InputError(
-            f"the environment variable {CLUSTER if cluster else DEVICES} is set, but only train.backend: tensorflow"
-            f" trains on several devices; params.yaml has {train.backend}"
+            f"the environment variable {variable} is set, but only train.backend: tensorflow trains on several devices;"
+            f" params.yaml has {train.backend}"
         )
     pieces = StoredNotes(TRAIN)
     if not pieces.num_notes:
@@ -79,7 +80,7 @@ def main(train: TrainParams) -> None:
     validation = [encode(music.read(piece))[: train.validation_max_notes] for piece in music.num_notes]
 
     if cluster:  # when a process ends, TensorFlow has a dozen lines for it in each other process, which says it in one
-        os.environ.setdefault(LOG_LEVEL, "3")
+        os.environ.setdefault(LOG_LEVEL_VARIABLE, "3")
     import_keras(train.backend)
     from stages.model.serialization import save_model
     from stages.training import checkpoint, determinism
@@ -90,7 +91,9 @@ def main(train: TrainParams) -> None:
     with distribution.scope():
         network = build_network(train)
     saved = checkpoint.Checkpoint(
-        CHECKPOINT, checkpoint.fingerprint(train.model_dump_json(), fingerprint_files()), distribution.worker
+        CHECKPOINT,
+        checkpoint.fingerprint(f"{train.model_dump_json()} {_versions()}", fingerprint_files()),
+        distribution.worker,
     )
     state = _train_network(network, train, pieces, validation, saved, distribution)
     if distribution.worker.is_chief:
@@ -177,22 +180,25 @@ def _code_files() -> list[Path]:
 
 def _distribute(train: TrainParams, cluster: Cluster | None, all_devices: bool) -> Distribution:
     from stages.training.checkpoint import fingerprint
-    from stages.training.determinism import describe_environment
     from stages.training.distribution import Distribution, all_local_devices, join_cluster
 
     if cluster is None:
         return all_local_devices(train.batch_size) if all_devices else Distribution()
-    versions = describe_environment()
     identity = {
         "section train of params.yaml": fingerprint(train.model_dump_json(), []),
         str(TRAIN): fingerprint("", table_files(TRAIN)),
         str(VALIDATION): fingerprint("", table_files(VALIDATION)),
         "code in stages": fingerprint("", _code_files()),
-        "versions of Keras, TensorFlow or numpy": " ".join(
-            str(versions[name]) for name in ("keras", "backend", "numpy")
-        ),
+        "versions of Keras, TensorFlow or numpy": _versions(),
     }
     return join_cluster(cluster, train.batch_size, identity)
+
+
+def _versions() -> str:
+    from stages.training.determinism import describe_environment
+
+    environment = describe_environment()
+    return " ".join(str(environment[name]) for name in ("keras", "backend", "numpy"))
 
 
 def _train_network(

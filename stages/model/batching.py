@@ -26,7 +26,7 @@ BUFFER_NOTES = 1024
 
 @dataclass(frozen=True)
 class PieceSource:
-    """Describe a piece that can be read when it is needed.
+    """A piece that can be read when it is needed.
 
     Attributes:
         key: Identifier of the piece, at least 0.
@@ -41,7 +41,7 @@ class PieceSource:
 
 @dataclass(frozen=True)
 class WindowBatch:
-    """Hold one window of every batch row, as note rows.
+    """One window of every batch row, as note rows.
 
     Attributes:
         rows: int16, shape (batch_size, 1 + seq_len + lookahead, ROW_SIZE): the note before the window, the window, and
@@ -57,7 +57,7 @@ class WindowBatch:
 
 @dataclass(frozen=True)
 class FieldBatch:
-    """Hold one window of every batch row, as what row_expansion.expand_rows makes note rows of.
+    """One window of every batch row, as what row_expansion.expand_rows makes note rows of.
 
     Attributes:
         fields: int16, shape (batch_size, NUM_RECENT + 1 + seq_len + lookahead, 4).

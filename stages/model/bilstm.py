@@ -80,7 +80,7 @@ _NUM_CHOICES = {
 
 
 class FutureContext(NamedTuple):
-    """Describe the future of each of several pasts.
+    """The future of each of several pasts.
 
     Where there is no future, because the piece ends before, time_to_future is -1 and all else but the gap is zero.
 
@@ -98,7 +98,7 @@ class FutureContext(NamedTuple):
 
 
 class HeadInputs(NamedTuple):
-    """Hold what the heads are conditioned on before any field of a note is known.
+    """What the heads are conditioned on before any field of a note is known.
 
     Attributes:
         step, pitch, duration, velocity: Hidden values of each head, shape (..., head_units).
@@ -114,7 +114,7 @@ class HeadInputs(NamedTuple):
 
 @keras.saving.register_keras_serializable("bilstm")
 class BiLSTM(keras.Model):
-    """Predict piano notes from the past (continuation), or from the past and a future (infill).
+    """A network that predicts piano notes from the past (continuation), or from the past and a future (infill).
 
     The methods <field>_log_probs are the heads. They return normalized log-probabilities of shape (..., choices). In
     the `rows` of the notes to be predicted they use only what comes before their own field.

@@ -15,7 +15,7 @@ import numpy as np
 
 from stages.representation.grid_encoding import DURATION, DURATION_FRAMES, NUM_KEYS, PITCH, STEP, STEP_FRAMES, VELOCITY
 
-NUM_RECENT = 16  # earlier notes that a row describes; half of all notes end together with one of the last eight
+NUM_RECENT = 16  # earlier notes that a row describes; half of all notes end together with one of these
 NUM_PREVIOUS_PITCHES = 2
 
 # The features of each key in keyboard_state.

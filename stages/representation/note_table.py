@@ -106,6 +106,21 @@ def steps_between(piece: np.ndarray, start: np.ndarray) -> np.ndarray:
     return step
 
 
+def end_at_next_onset(notes: pd.DataFrame) -> pd.DataFrame:
+    """Return the notes of one performance with durations that end at the latest at the next onset of their pitch.
+
+    Notes that were read from a file are like that; those that the network generates need not be.
+
+    Args:
+        notes: a note table sorted by start, no two notes with the same start and pitch.
+    """
+    limit = (notes.groupby("pitch")["start"].shift(-1) - notes["start"]).fillna(np.inf)
+    durations = {
+        name: notes[name].clip(upper=limit).astype(np.float32) for name in ("key_duration", "sounding_duration")
+    }
+    return notes.assign(**durations)
+
+
 def write_notes(path: str | Path, notes: pd.DataFrame) -> None:
     """Write a note table. The bytes depend only on the rows and the version of pyarrow.
 

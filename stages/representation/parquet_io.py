@@ -151,7 +151,7 @@ def growing_table_writer(
             nonlocal rows
             if rows >= max_rows:
                 begin_part()
-            parts[-1].write_table(table)
+            parts[-1].write_table(table, max(len(table), 1))  # by default a long one would become several row groups
             rows += len(table)
 
         begin_part()

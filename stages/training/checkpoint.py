@@ -94,7 +94,7 @@ class Checkpoint:
             self._say(f"is damaged ({error}); training starts from the beginning")
             return None
         if header["fingerprint"] != self.fingerprint:
-            self._say("was made with other settings, data or code; training starts from the beginning")
+            self._say("was made with other settings, data, code or versions; training starts from the beginning")
             return None
         state = TrainingState.from_dict(header["state"])
         print_line(f"resuming from the checkpoint after update {state.update}, in epoch {len(state.history) + 1}")

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from stages.utils.errors import InputError
 
-DEVICES, CLUSTER = "TRAIN_DEVICES", "TF_CONFIG"
+DEVICES_VARIABLE, CLUSTER_VARIABLE = "TRAIN_DEVICES", "TF_CONFIG"
 """The environment variables: "one" (as when it is not set) or "all"; TensorFlow's description of a cluster."""
 
 _EXAMPLE = '{"cluster": {"worker": ["host-a:12345", "host-b:12345"]}, "task": {"type": "worker", "index": 0}}'
@@ -55,9 +55,9 @@ def use_all_devices(environment: Mapping[str, str]) -> bool:
     Raises:
         InputError: the variable has another value than "one" and "all".
     """
-    value = environment.get(DEVICES) or "one"
+    value = environment.get(DEVICES_VARIABLE) or "one"
     if value not in ("one", "all"):
-        raise InputError(f"the environment variable {DEVICES} = {value!r}: must be one or all")
+        raise InputError(f"the environment variable {DEVICES_VARIABLE} = {value!r}: must be one or all")
     return value == "all"
 
 
@@ -67,7 +67,7 @@ def read_cluster(environment: Mapping[str, str]) -> Cluster | None:
     Raises:
         InputError: the variable is not JSON, or its content describes no cluster, or a task that is not in it.
     """
-    text = environment.get(CLUSTER)
+    text = environment.get(CLUSTER_VARIABLE)
     if not text:
         return None
     try:
@@ -91,5 +91,6 @@ def read_cluster(environment: Mapping[str, str]) -> Cluster | None:
 
 def _refuse(problem: str) -> InputError:
     return InputError(
-        f"the environment variable {CLUSTER}: {problem}; unset it to train on this host alone, or set {_EXAMPLE}"
+        f"the environment variable {CLUSTER_VARIABLE}: {problem};"
+        f" unset it to train on this host alone, or set {_EXAMPLE}"
     )

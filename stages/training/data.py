@@ -65,7 +65,7 @@ def training_batches(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Make training batches without end.
 
-    Every pass over the pieces takes them in a new order, each transposed and stretched anew. Gaps are drawn from
+    Every pass over the pieces takes them in a new order, each augmented anew. Gaps are drawn from
     1..max_gap_notes with probability proportional to 1 / sqrt(gap).
 
     Args:

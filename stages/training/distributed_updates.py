@@ -17,7 +17,7 @@ from stages.training.workers import connected, sum_over_devices
 
 
 class DistributedUpdates:
-    """Carries out one update at a time; see `updates.Updates`.
+    """Updates on several devices, one at a time; see `updates.Updates`.
 
     Every process makes the whole batch, and its devices take their rows of it, always the same ones.
     """

@@ -100,5 +100,6 @@ def _bounded() -> Iterator[None]:
 def _check_batch_size(batch_size: int, num_devices: int) -> None:
     if batch_size % num_devices:
         raise InputError(
-            f"params.yaml: train.batch_size = {batch_size}: cannot be divided equally among {num_devices} devices"
+            f"params.yaml: train.batch_size = {batch_size}: cannot be divided equally among {num_devices} devices;"
+            f" set it to a multiple of {num_devices}"
         )

@@ -10,8 +10,9 @@ class Muon(keras.optimizers.Muon):
     Muon updates the kernels that map one hidden layer to another. The kernels that read features, which are mostly
     one-hot, and those that make logits are updated by Adam, with the same learning rate. All weights decay.
 
-    The four gates of an LSTM are parallel maps in one matrix, so each is orthogonalised by itself. That can be done in
-    bfloat16, as the authors of Muon do: rounding errors do not add up in the iteration.
+    The four gates of an LSTM are parallel maps in one matrix, so each is orthogonalised by itself; so are those of
+    the four heads in `head_proj` where it has the shape of a recurrent kernel. That can be done in bfloat16, as the
+    authors of Muon do: rounding errors do not add up in the iteration.
     """
 
     def __init__(self, learning_rate, weight_decay: float = 0.0, compute_dtype: str = "float32", **kwargs) -> None:

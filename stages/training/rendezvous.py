@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from stages.training.cluster import CLUSTER, Cluster
+from stages.training.cluster import CLUSTER_VARIABLE, Cluster
 from stages.training.progress_bar import print_line
 from stages.utils.errors import InputError
 
@@ -53,7 +53,7 @@ def meet(cluster: Cluster, identity: Mapping[str, str], wait_seconds: float = WA
 
 
 def _name(cluster: Cluster, index: int) -> str:
-    return f"{CLUSTER}: the process at {cluster.addresses[index]}"
+    return f"{CLUSTER_VARIABLE}: the process at {cluster.addresses[index]}"
 
 
 @contextmanager
@@ -79,7 +79,9 @@ def _answering(cluster: Cluster, identity: Mapping[str, str], asked_by: set[int]
         server = ThreadingHTTPServer(("", port), Handler)
     except (OSError, OverflowError) as error:
         reason = "is in use" if getattr(error, "errno", None) == errno.EADDRINUSE else f"cannot be used ({error})"
-        raise InputError(f"{CLUSTER}: port {port} of this host {reason}; choose another, on all hosts") from None
+        raise InputError(
+            f"{CLUSTER_VARIABLE}: port {port} of this host {reason}; choose another, on all hosts"
+        ) from None
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.training.cluster import CLUSTER
+from stages.training.cluster import CLUSTER_VARIABLE
 from stages.utils.errors import InputError
 
 
@@ -108,6 +108,6 @@ def connected() -> Iterator[None]:
     except (errors.UnavailableError, errors.AbortedError, errors.CancelledError, errors.DeadlineExceededError) as error:
         reason = error.message.partition("Collective ops is aborted by: ")[2].partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"{CLUSTER}: another process of the cluster has ended or cannot be reached ({reason}); see what it printed,"
-            " then start all again: training resumes from the last checkpoint"
+            f"{CLUSTER_VARIABLE}: another process of the cluster has ended or cannot be reached ({reason});"
+            " see what it printed, then start all again: training resumes from the last checkpoint"
         ) from None

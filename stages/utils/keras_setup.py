@@ -21,11 +21,11 @@ from stages.utils.startup import ending_at_once
 KERAS_HOME = Path(__file__).resolve().parent
 """The folder in which Keras looks for keras.json."""
 
-LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+LOG_LEVEL_VARIABLE = "TF_CPP_MIN_LOG_LEVEL"
 """The environment variable that says what TensorFlow prints: 0 everything, 1 no notices, 2 no warnings either."""
 
 NOTICES = ("^WARNING: All log messages before absl::InitializeLog", "oneDNN custom operations are on")
-"""Lines that TensorFlow prints as it is imported, before it has read LOG_LEVEL, as regular expressions."""
+"""Lines that TensorFlow prints as it is imported, before it has read LOG_LEVEL_VARIABLE, as regular expressions."""
 
 
 def configure_keras(backend: str | None = None) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _without_notices() -> Iterator[None]:
     A process of its own filters them, so that the last words of a crash are not lost.
     """
     grep = shutil.which("grep")
-    if os.environ.setdefault(LOG_LEVEL, "1") == "0" or grep is None:
+    if os.environ.setdefault(LOG_LEVEL_VARIABLE, "1") == "0" or grep is None:
         yield
         return
     stderr = os.dup(2)

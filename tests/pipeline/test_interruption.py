@@ -116,6 +116,6 @@ def test_a_checkpoint_of_other_settings_data_or_code_is_not_resumed(tmp_path, ki
         path = repository / "stages/training/trainer.py"
         path.write_text(path.read_text(encoding="utf-8") + "\n# another version\n", encoding="utf-8")
     training = Training(repository)
-    training.read_until("made with other settings, data or code; training starts from the beginning")
+    training.read_until("made with other settings, data, code or versions; training starts from the beginning")
     os.killpg(training.process.pid, signal.SIGKILL)
     training.read_to_end()

@@ -70,6 +70,14 @@ def test_a_table_that_is_too_long_becomes_a_folder_of_files(tmp_path, row_groups
     assert len(parts) > 1 or path.read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
+def test_a_row_group_may_be_longer_than_those_that_pyarrow_makes_by_default(tmp_path):
+    rows = 1_100_000
+    with growing_table_writer(tmp_path / "a.parquet", pa.schema([("a", pa.uint8())]), rows) as write:
+        write(pa.table({"a": np.zeros(rows, np.uint8)}))
+    metadata = pq.read_metadata(tmp_path / "a.parquet")
+    assert (metadata.num_row_groups, metadata.num_rows) == (1, rows)
+
+
 def test_files_and_folders_replace_one_another(tmp_path):
     path, table = tmp_path / "a.parquet", to_arrow(COLUMNS, SCHEMA)
     for row_groups in (1, 3, 2, 1):

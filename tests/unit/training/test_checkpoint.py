@@ -64,7 +64,7 @@ def test_a_damaged_file_is_ignored(checkpoint, keep, capsys):
 def test_a_file_with_another_fingerprint_is_ignored(checkpoint, capsys):
     checkpoint.write(SAVED)
     assert Checkpoint(checkpoint.path, "another").read() is None
-    assert "other settings, data or code" in capsys.readouterr().err
+    assert "other settings, data, code or versions" in capsys.readouterr().err
 
 
 def test_a_fingerprint_depends_on_the_settings_and_on_every_file(tmp_path):

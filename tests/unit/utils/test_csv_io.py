@@ -66,7 +66,7 @@ def test_columns_of_different_lengths_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.tuples(

@@ -75,7 +75,7 @@ ERROR = b"F0000 00:00:1795781092.197063   32004 cpu_guard.cc:1] instructions are
 
 
 def test_errors_come_through_and_notices_do_not(monkeypatch, capfdbinary):
-    monkeypatch.delenv(keras_setup.LOG_LEVEL, raising=False)
+    monkeypatch.delenv(keras_setup.LOG_LEVEL_VARIABLE, raising=False)
     with keras_setup._without_notices():
         os.write(2, WARNING + NOTICE + ERROR)
     os.write(2, b"after\n")
@@ -83,7 +83,7 @@ def test_errors_come_through_and_notices_do_not(monkeypatch, capfdbinary):
 
 
 def test_who_asks_for_notices_gets_them(monkeypatch, capfdbinary):
-    monkeypatch.setenv(keras_setup.LOG_LEVEL, "0")
+    monkeypatch.setenv(keras_setup.LOG_LEVEL_VARIABLE, "0")
     with keras_setup._without_notices():
         os.write(2, NOTICE)
     assert capfdbinary.readouterr().err == NOTICE
