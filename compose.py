@@ -29,6 +29,7 @@ from stages.midi import midi_io, riff
 from stages.midi.midi_editor import MidiEditor
 from stages.midi.tempo_map import MidiError
 from stages.representation.grid_encoding import DURATION, FRAME_SECONDS, STEP, VELOCITY, decode, encode
+from stages.representation.note_table import end_at_next_onset
 from stages.utils import paths
 from stages.utils.atomic import atomic_file, check_writable
 from stages.utils.errors import InputError
@@ -162,7 +163,7 @@ def improvise(seconds: Seconds = 30, *, options: Options) -> None:
     improvisations = _generate_continuations(np.zeros((0, 4), np.int32), seconds, options)
     for target, notes_on_grid in zip(targets, improvisations, strict=True):
         first_onset = notes_on_grid[0, STEP] * FRAME_SECONDS if len(notes_on_grid) else 0
-        notes = decode(notes_on_grid, -first_onset)
+        notes = end_at_next_onset(decode(notes_on_grid, -first_onset))
         with _output(target, options) as part:
             midi_io.write_midi(notes, part)
         _report(target, notes, options)

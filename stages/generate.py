@@ -21,7 +21,7 @@ from stages.generation.prompts import Excerpt, take_originals, take_prompts
 from stages.generation.sampling_config import SamplingConfig
 from stages.params.generate import GenerateParams
 from stages.representation.grid_encoding import FRAME_SECONDS, STEP, decode, encode
-from stages.representation.note_table import read_notes, sort_notes
+from stages.representation.note_table import end_at_next_onset, read_notes, sort_notes
 from stages.samples.sample_set import Region, Sample
 from stages.samples.sample_writer import write_samples
 from stages.utils import paths
@@ -147,7 +147,7 @@ def sample_notes(kind: str, parts: SampleParts) -> pd.DataFrame:
     first, end = len(parts.past), len(parts.past) + len(parts.middle)
     table["generated"] = (table.index >= first) & (table.index < end) & (kind != "original")
     # Real music may have two notes of one pitch in a frame.
-    return sort_notes(table.drop_duplicates(["start", "pitch"]))
+    return end_at_next_onset(sort_notes(table.drop_duplicates(["start", "pitch"])))
 
 
 def _generate_continuations(

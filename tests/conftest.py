@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stages.utils.keras_setup import configure_keras
 from tests.helpers.dvc_clone import commit, committed_copy, run, small_clone
+
+settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
+settings.load_profile("no deadline")
 
 PIPELINE = Path(__file__).parent / "pipeline"
 

@@ -176,7 +176,7 @@ def test_writes_no_more_than_the_limit(tmp_path, answer):
     st.integers(0, 9),
     st.lists(st.sampled_from(["set/", "set/deep/", "other/"])),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_accepts_the_files_in_any_order_and_compression(order, method, level, folders):
     content = packed([(name, b"") for name in folders] + [(name, FILES[name]) for name in order], method, level)
     with tempfile.TemporaryDirectory() as folder:
@@ -306,7 +306,7 @@ def damaged(draw) -> bytes:
 
 
 @given(damaged())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_damage_is_harmless_or_rejected(content):
     with tempfile.TemporaryDirectory() as folder:
         try:

@@ -133,7 +133,7 @@ folders = st.dictionaries(names, st.binary(max_size=3), min_size=1)
 
 
 @given(folders, folders)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_file_keeps_its_split_when_files_are_added_removed_or_renamed(before, more):
     after = {f"renamed/to/{number}.midi": content for number, content in enumerate([*before.values(), *more.values()])}
     split_of_content = {}

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.metrics import copying, note_features
@@ -38,7 +38,6 @@ def longest_copied_run(corpus: list[np.ndarray], excerpt: np.ndarray) -> int:
     return max(runs, default=0)
 
 
-@settings(deadline=None)
 @given(st.lists(pitch_arrays, max_size=4), st.lists(pitch_arrays, max_size=4))
 def test_copied_runs_equal_those_of_an_exhaustive_search(corpus: list[np.ndarray], excerpts: list[np.ndarray]):
     expected = [longest_copied_run(corpus, excerpt) for excerpt in excerpts]

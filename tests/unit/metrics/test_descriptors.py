@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.metrics import descriptors
@@ -23,7 +23,6 @@ def test_max_note_repeat():
     assert descriptors.max_note_repeat(np.array([], int)) == 0
 
 
-@settings(deadline=None)
 @given(pitch_arrays)
 def test_max_note_repeat_against_counting(pitch: np.ndarray):
     longest = run = 0
@@ -55,7 +54,6 @@ def test_max_onset_cluster():
     assert descriptors.max_onset_cluster(np.array([], int)) == 0
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=30).map(sorted).map(np.array))
 def test_max_onset_cluster_against_counting(onset_frame: np.ndarray):
     most = max(((onset_frame >= begin) & (onset_frame < begin + 5)).sum() for begin in range(41))

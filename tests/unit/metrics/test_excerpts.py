@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.metrics.excerpts import evenly_spaced, excerpt_starts, take_excerpts
@@ -30,7 +30,6 @@ def test_excerpt_starts_by_hand():
     assert excerpt_starts(np.array([], int), 3).tolist() == []
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 20), max_size=6), st.integers(1, 8))
 def test_excerpts_lie_within_pieces_and_do_not_overlap(sizes: list[int], length: int):
     piece = np.repeat(np.arange(len(sizes)), sizes)
@@ -45,7 +44,6 @@ def test_evenly_spaced_by_hand():
     assert evenly_spaced(np.arange(3), 3).tolist() == evenly_spaced(np.arange(3), 4).tolist() == [0, 1, 2]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), max_size=6), st.integers(1, 12), st.integers(1, 15))
 def test_taken_excerpts_are_successive_notes_of_their_pieces(tmp_path_factory, sizes, max_excerpts, length):
     notes = random_pieces({3 * number: size for number, size in enumerate(sizes)})

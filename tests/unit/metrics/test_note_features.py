@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.metrics import note_features
@@ -53,7 +53,6 @@ def test_features_by_hand():
     assert music["step"].tolist()[1:4] == [0, 50, 50]
 
 
-@settings(deadline=None)
 @given(note_tables)
 def test_polyphony_and_density_against_counting(notes: pd.DataFrame):
     music = note_features.add_features(notes)
@@ -92,7 +91,6 @@ def test_histograms_by_hand():
     assert histograms["velocity"][:, 16].tolist() == [1, 1]
 
 
-@settings(deadline=None)
 @given(note_tables, st.integers(1, 5))
 def test_histograms_equal_those_of_numpy(notes: pd.DataFrame, length: int):
     music = note_features.add_features(notes)

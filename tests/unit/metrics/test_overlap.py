@@ -24,7 +24,7 @@ def kernel_density(points: list[float], place: float) -> float:
     return sum(kernels) / len(points)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(3, 6), st.integers(2, 5))
 def test_overlapped_area_against_its_definition(seed: int, size: int, others: int):
     random = np.random.default_rng(seed)

@@ -330,7 +330,7 @@ TRACK_NOTES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(TRACK_NOTES, min_size=1, max_size=3), st.floats(0, 3), st.floats(0, 3))
 def test_remove_keeps_all_other_notes(tracks, start, seconds):
     """However notes, tracks and channels overlap: what is not removed ends where it ended before."""

@@ -84,7 +84,7 @@ def test_every_event_is_found_at_its_time(windows, request):
     if windows == "small":
         request.getfixturevalue("small_windows")
 
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(TRACKS)
     def check(track):
         body, expected = encode(track)
@@ -100,7 +100,7 @@ def test_every_event_is_found_at_its_time(windows, request):
     check()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_rows_of_plain_events_are_parsed_as_one_by_one(data):
     """Also where bytes are random: the same events, or an error of the same text."""
@@ -133,7 +133,7 @@ def test_data_byte_above_127_is_read_as_127(body, expected):
     assert list(zip(*(column.tolist() for column in columns_of(events)[1:]), strict=True)) == expected
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(DELTA, PLAIN, st.booleans()), max_size=25), st.binary(max_size=9))
 def test_events_are_those_of_mido(track, text):
     """Of kinds that mido can read: not F7 packets, nor meta events that it does not know."""
@@ -149,7 +149,7 @@ def test_events_are_those_of_mido(track, text):
             assert bytes([events.status[row], events.data1[row], events.data2[row]]).startswith(bytes(message.bytes()))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(TRACKS)
 def test_encoded_events_are_parsed_again(track):
     body, expected = encode(track)

@@ -71,7 +71,6 @@ def assert_agrees_with_pretty_midi(data):
     np.testing.assert_allclose(ours["start"] + ours["key_duration"], theirs[:, 3], rtol=0, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(NOTES, st.sampled_from([0, 3, 9])), max_size=3), TEMPOS, st.sampled_from([24, 96, 384, 480, 960])
 )
@@ -152,7 +151,7 @@ def simulate_piano(parts):
 PARTS = st.lists(st.tuples(NOTES, PEDALS, st.sampled_from([0, 0, 4])), min_size=1, max_size=3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(PARTS.filter(lambda parts: any(notes for notes, _, _ in parts)))
 def test_notes_and_sound_agree_with_simulated_piano(parts):
     expected = simulate_piano(parts)
@@ -338,7 +337,7 @@ def test_packets_of_system_exclusive_messages_do_not_shift_notes():
     assert table[["start", "key_duration"]].to_numpy().tolist() == [[0, 0.5]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(min_size=1, max_size=150), st.integers(0, 3))
 def test_no_payload_shifts_notes(payload, position):
     packet = bytes([0xF7]) + midi_bytes.variable_length(len(payload)) + payload
@@ -434,7 +433,6 @@ def written(table):
 GRID_NOTES = st.tuples(st.integers(0, 500), st.integers(1, 3000), st.integers(21, 108), st.integers(1, 127))
 
 
-@settings(deadline=None)
 @given(st.lists(GRID_NOTES, min_size=1, max_size=30, unique_by=lambda note: (note[0], note[2])), st.randoms())
 def test_written_notes_are_read_again(notes, order):
     """Times in 10 ms frames are kept exactly, and notes end at the next onset of their pitch, in any order of rows."""

@@ -5,7 +5,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.model.batching import PieceSource, window_batches
@@ -23,7 +23,6 @@ def random_pieces(lengths):
     return fields, [PieceSource(key, len(piece), partial(return_fields, piece)) for key, piece in enumerate(fields)]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 30), max_size=8),
     st.integers(1, 4),

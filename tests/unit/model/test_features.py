@@ -65,7 +65,7 @@ def test_note_features_are_in_the_order_in_which_fields_are_predicted():
         assert (changed[:, size_before:] != whole[:, size_before:]).any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.booleans())
 def test_next_row_gives_the_rows_of_the_whole_piece(seed, few_keys):
     fields = (few_keys_fields if few_keys else random_fields)(seed, 40)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.model import history
@@ -39,7 +39,6 @@ def test_no_notes_have_no_features(feature):
     assert len(feature(np.zeros((0, 4), np.int32))) == 0
 
 
-@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(0, 59))
 def test_rows_from_a_later_note_on_are_the_end_of_all_rows(length, first):
     fields = random_fields(length, length)
@@ -47,7 +46,6 @@ def test_rows_from_a_later_note_on_are_the_end_of_all_rows(length, first):
     assert (history.note_rows(fields, first) == history.note_rows(fields)[first:]).all()
 
 
-@settings(deadline=None)
 @given(st.integers(1, 80), st.integers(1, 20), st.booleans())
 def test_the_state_of_the_keys_at_some_notes_is_that_among_all(length, distance, few_keys):
     fields = (few_keys_fields if few_keys else random_fields)(length, length)

@@ -20,7 +20,7 @@ def expanded(batch):
     return rows
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.lists(st.integers(0, 50), max_size=5),
     st.integers(1, 3),

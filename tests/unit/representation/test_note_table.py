@@ -69,12 +69,30 @@ def test_sort_notes_accepts_one_performance_without_a_piece_column():
     assert sort_notes(frame)["step"].tolist() == [0, 1.5]
 
 
+def test_a_note_ends_at_the_next_onset_of_its_pitch():
+    notes = pd.DataFrame(
+        {
+            "start": [0.0, 0.0, 0.5, 1.0, 1.25],
+            "pitch": np.array([60, 64, 60, 62, 60], np.uint8),
+            "key_duration": np.array([0.75, 2.0, 0.25, 9.0, 9.0], np.float32),
+            "sounding_duration": np.array([3.0, 2.0, 0.75, 9.0, 9.0], np.float32),
+            "generated": [False, True, True, True, True],
+        }
+    )
+    ended = note_table.end_at_next_onset(notes)
+    assert ended["key_duration"].tolist() == [0.5, 2.0, 0.25, 9.0, 9.0]
+    assert ended["sounding_duration"].tolist() == [0.5, 2.0, 0.75, 9.0, 9.0]
+    assert (ended.dtypes == notes.dtypes).all() and ended[["start", "pitch", "generated"]].equals(
+        notes[["start", "pitch", "generated"]]
+    )
+
+
 def test_steps_are_differences_of_float64_starts():
     start = np.array([0, 5000.0001, 5000.0002])
     assert steps_between(np.array([0, 0, 0]), start)[2] == pytest.approx(1e-4, rel=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=ROWS)
 def test_notes_are_read_back_and_written_with_the_same_bytes(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("notes") / "new/notes.parquet"
