@@ -12,7 +12,7 @@ from stages.params.render import RenderParams
 from stages.samples.sample_set import read_samples
 from stages.utils import paths
 from stages.utils.atomic import atomic_directory
-from stages.utils.process_pool import cpu_count, process_pool
+from stages.utils.process_pool import cpu_count, naming_killed_workers, process_pool
 from stages.utils.runner import run_stage
 
 
@@ -32,8 +32,9 @@ def main(render: RenderParams) -> None:
             for number, sample in enumerate(samples)
         ]
         try:
-            for task in tqdm(as_completed(tasks), total=len(samples), desc="render", unit="sample"):
-                task.result()
+            with naming_killed_workers():
+                for task in tqdm(as_completed(tasks), total=len(samples), desc="render", unit="sample"):
+                    task.result()
         finally:
             for task in tasks:
                 task.cancel()

@@ -72,7 +72,7 @@ class NoteSampler(keras.Model):
                 biases = _biases(inputs, drift_state, repetition_state)
             head_inputs = self.network.head_inputs(past_outputs, row, future)
             uniforms = ops.moveaxis(note_inputs["uniforms"], -1, 0)
-            probabilities = ops.exp(self.network.step_log_probs(head_inputs) + biases.step)
+            probabilities = _unnormalized(self.network.step_log_probs(head_inputs) + biases.step)
             step_range = self._step_range(inputs, row, position)
             step = _sample_step(probabilities, uniforms[:2], _filters(inputs, STEP), step_range)
             row = self._sample_other_fields(head_inputs, row, step, uniforms[2:], inputs, biases)
@@ -118,17 +118,19 @@ class NoteSampler(keras.Model):
     def _sample_other_fields(self, head_inputs, last_row, step, uniforms, inputs, biases):
         # The row of the note `step` frames after `last_row`.
         row = features.next_row(last_row, step)
-        probabilities = ops.exp(self.network.pitch_log_probs(head_inputs, row, last_row[:, PITCH]) + biases.pitch)
+        probabilities = _unnormalized(self.network.pitch_log_probs(head_inputs, row, last_row[:, PITCH]) + biases.pitch)
         repeated = (step == 0)[:, None] & (ops.arange(NUM_KEYS) == last_row[:, PITCH, None])
         probabilities = ops.where(repeated, 0.0, probabilities)
         row = _set_field(row, PITCH, _sample(probabilities, uniforms[0], *_filters(inputs, PITCH)))
 
         measure = _duration_measure(row)
-        probabilities = ops.exp(self.network.duration_log_probs(head_inputs, row) + biases.duration_tilt * measure)
+        probabilities = _unnormalized(
+            self.network.duration_log_probs(head_inputs, row) + biases.duration_tilt * measure
+        )
         choice = _sample(probabilities, uniforms[1], *_filters(inputs, DURATION))
         row = _set_field(row, DURATION, _chosen_duration(row, choice, uniforms[2]))
 
-        probabilities = ops.exp(self.network.velocity_log_probs(head_inputs, row) + biases.velocity)
+        probabilities = _unnormalized(self.network.velocity_log_probs(head_inputs, row) + biases.velocity)
         return _set_field(row, VELOCITY, _sample(probabilities, uniforms[3], *_filters(inputs, VELOCITY)))
 
 
@@ -172,6 +174,11 @@ def _duration_measure(row):
 def _filters(inputs, field):
     # The last arguments of `_sample`.
     return inputs["temperature"][field], inputs["top_p"][field], inputs["min_p"][field]
+
+
+def _unnormalized(log_probabilities):
+    # Probabilities up to a factor, the highest of them 1. Biases may be so large that their exponentials overflow.
+    return ops.exp(log_probabilities - ops.max(log_probabilities, axis=-1, keepdims=True))
 
 
 def _sample_step(probabilities, uniforms, filters, step_range):

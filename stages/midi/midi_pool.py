@@ -1,7 +1,6 @@
 """Reading of many MIDI files in parallel."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
 from itertools import chain, islice
@@ -15,7 +14,6 @@ from stages.midi.midi_io import read_columns
 from stages.midi.tempo_map import MidiError
 from stages.utils import process_pool
 from stages.utils.dask_cluster import dask_cluster, scheduler_address
-from stages.utils.errors import InputError
 from stages.utils.ordered_map import map_in_order
 
 FILES_PER_TASK = 16
@@ -72,15 +70,11 @@ def _read_here(batches: Iterator[list[Path]]) -> Generator[ReadResult, None, Non
     pool = process_pool.process_pool(workers)
     submit = partial(pool.submit, read_batch)
     finished = False
+    in_order = map_in_order(submit, batches, lambda: TASKS_PER_WORKER * workers)
     try:
-        with closing(map_in_order(submit, batches, lambda: TASKS_PER_WORKER * workers)) as results:
+        with process_pool.naming_killed_workers(), closing(in_order) as results:
             yield from chain.from_iterable(results)
         finished = True
-    except BrokenProcessPool:
-        raise InputError(
-            "a process that reads MIDI files was killed, as happens when memory runs out; set LOKY_MAX_CPU_COUNT to"
-            " have fewer of them"
-        ) from None
     finally:
         # Idle workers are killed, which is fastest; loky would warn if busy ones were.
         pool.shutdown(kill_workers=finished)

@@ -3,9 +3,11 @@
 import errno
 import hashlib
 import os
+import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 
@@ -28,6 +30,7 @@ def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
     try:
         with _naming(path, part):
             yield part
+            _flush_to_disk(part)  # or a power failure might leave the name without the content
             part.replace(path) if overwrite else _rename_to_new(part, path)
     finally:
         _remove(part)
@@ -78,10 +81,9 @@ def check_writable(sizes: Mapping[Path, int]) -> None:
     parts = {path: temp_path(path) for path in sizes}
     try:
         for path, part in parts.items():
-            with _naming(path, part), part.open("wb") as file:
-                file.write(bytes(sizes[path]))
-                file.flush()
-                os.fsync(file.fileno())  # some network file systems do not report a full disk before
+            with _naming(path, part):
+                part.write_bytes(bytes(sizes[path]))
+                _flush_to_disk(part)  # some network file systems do not report a full disk before
     finally:
         for part in parts.values():
             _remove(part)
@@ -91,16 +93,26 @@ def temp_path(path: Path) -> Path:
     """Return where this process writes what is to become `path`: a hidden file beside it, whose name is short.
 
     The name holds a digest of the file's name, which may be as long as the file system allows, and the number of this
-    process, since another one, whose parent was killed, may be writing the same output a last time.
+    process, since another one, whose parent was killed, may be writing the same output a last time. It also says where
+    the process has this number: other hosts and containers may write to the same folder.
     """
-    return path.with_name(f".{_digest(path)}.{os.getpid()}.part")
+    return path.with_name(f".{_digest(path)}.{os.getpid()}.{_process_space()}.part")
 
 
 def stale_temp_files(path: Path) -> list[Path]:
-    """Return the temporary paths for `path` (see `temp_path`) of processes that no longer run."""
-    parts = path.parent.glob(f".{_digest(path)}.*.part")
+    """Return the temporary paths for `path` (see `temp_path`) of processes of this host that no longer run."""
+    parts = path.parent.glob(f".{_digest(path)}.*.{_process_space()}.part")
     numbers = {part: part.name.split(".")[2] for part in parts}
     return [part for part, number in numbers.items() if number.isdecimal() and not _runs_elsewhere(int(number))]
+
+
+@cache
+def _process_space() -> str:
+    # Names what process numbers are unique in: the host, on Linux also the container.
+    container = ""
+    with suppress(OSError):
+        container = str(Path("/proc/self/ns/pid").readlink())
+    return hashlib.sha256(f"{platform.node()} {container}".encode()).hexdigest()[:8]
 
 
 def _digest(path: Path) -> str:
@@ -130,7 +142,13 @@ def _naming(path: Path, *parts: Path) -> Iterator[None]:
 
 def _remove_stale(path: Path) -> None:
     for stale in stale_temp_files(path):
-        shutil.rmtree(stale) if stale.is_dir() else stale.unlink(missing_ok=True)
+        with suppress(OSError):  # those of other users may have to stay
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+
+
+def _flush_to_disk(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def _rename_to_new(part: Path, path: Path) -> None:

@@ -4,6 +4,9 @@ import errno
 import faulthandler
 import os
 import signal
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
 import loky
 
@@ -19,11 +22,22 @@ def cpu_count() -> int:
     return loky.cpu_count()
 
 
+@contextmanager
+def naming_killed_workers() -> Iterator[None]:
+    """Raise an InputError, which says what to do, if a worker of a pool has been killed."""
+    try:
+        yield
+    except BrokenProcessPool:
+        raise InputError(
+            "a worker process was killed, as happens when memory runs out; set LOKY_MAX_CPU_COUNT to have fewer of them"
+        ) from None
+
+
 def process_pool(workers: int) -> loky.ProcessPoolExecutor:
     """Make a pool of `workers` processes, started with the first task.
 
     Ctrl-C is left to this process. If a task crashes its worker, the results of the pool's tasks raise
-    `concurrent.futures.process.BrokenProcessPool`.
+    `concurrent.futures.process.BrokenProcessPool`; see `naming_killed_workers`.
 
     Raises:
         InputError: there is no room for semaphores.

@@ -1,5 +1,7 @@
 """The stage `render`: a sound file for every sample, and no others."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from stages.params.render import RenderParams
 from stages.samples.sample_set import Sample
 from stages.samples.sample_writer import write_samples
 from stages.utils import paths
+from stages.utils.errors import InputError
 
 PARAMS = RenderParams(sample_rate=44100, loudness_dbfs=-20.0)
 
@@ -77,3 +80,14 @@ def test_no_samples_give_an_empty_folder():
     render.main(PARAMS)
     assert paths.AUDIO.is_dir()
     assert not list(paths.AUDIO.iterdir())
+
+
+def test_killed_worker_is_a_line_that_says_what_to_do(monkeypatch):
+    def write_mp3(*_):  # nested, so that workers get this function and not its name
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    write_two_note_samples({"improvisation-1": 0.5})
+    monkeypatch.setattr(render, "write_mp3", write_mp3)
+    with pytest.raises(InputError, match="a worker process was killed"):
+        render.main(PARAMS)
+    assert not paths.AUDIO.exists()

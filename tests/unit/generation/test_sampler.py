@@ -92,6 +92,13 @@ def test_steps_have_the_frequencies_of_their_probabilities(network, two_notes_pe
     assert np.abs((counts - 4000 * probabilities) / deviation).max() < 4.5
 
 
+@pytest.mark.parametrize("tilt", [-2000.0, 2000.0])
+def test_however_strong_a_bias_the_choice_is_the_one_it_favours(tilt):
+    log_probs = np.log(np.array([[0.2, 0.5, 0.3]], np.float32)) + tilt * np.arange(3, dtype=np.float32)
+    weights = sampler._unnormalized(log_probs)
+    assert sample(weights, np.array([0.999], np.float32)).tolist() == [2 if tilt > 0 else 0]
+
+
 def test_notes_are_within_the_grid_and_in_order(network):
     ends = [grid_encoding.STEP_FRAMES, grid_encoding.NUM_KEYS, grid_encoding.DURATION_FRAMES + 1, 32]
     for fields in generate_continuations(network, ContinuationRequest([NO_NOTES] * 16, 200), seed=3):

@@ -70,6 +70,28 @@ def test_leavings_of_processes_that_are_gone_go_and_those_of_others_stay(folder)
     assert sorted(folder.parent.iterdir()) == sorted([folder, leavings[os.getppid()]])
 
 
+def test_what_other_hosts_write_to_the_same_folder_stays(tmp_path, monkeypatch):
+    path = tmp_path / "a.mid"
+    monkeypatch.setattr(atomic, "_process_space", lambda: "elsewhere")
+    theirs = temp_path(path)
+    theirs.write_text("half")  # by a process of this one's number
+    monkeypatch.undo()
+    with atomic_file(path) as part:
+        assert part != theirs
+        part.write_text("ours")
+    assert path.read_text() == "ours" and theirs.read_text() == "half"
+
+
+def test_leavings_that_cannot_be_removed_do_no_harm(tmp_path, monkeypatch):
+    path = tmp_path / "a.mid"
+    left = temp_path(path).with_name(temp_path(path).name.replace(str(os.getpid()), str(2**22 + 1)))
+    left.mkdir()
+    monkeypatch.setattr(atomic.shutil, "rmtree", lambda path: (path / "nothing of ours").rmdir())
+    with atomic_file(path) as part:
+        part.write_text("1")
+    assert path.read_text() == "1" and left.exists()
+
+
 def test_a_file_keeps_its_content_until_the_new_one_is_complete(tmp_path):
     path = tmp_path / "a.mid"
     path.write_text("old")
