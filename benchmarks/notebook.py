@@ -135,12 +135,13 @@ def _compare(samples: list[pd.DataFrame], test: pd.DataFrame, validation: pd.Dat
     reference = comparison.cut_excerpts(test, SAMPLE_NOTES, comparison.MAX_REFERENCE_EXCERPTS)
     overlap = comparison.overlap_table(generated, comparison.cut_excerpts(validation, SAMPLE_NOTES), reference)
     descriptors = comparison.descriptor_table(generated, comparison.cut_excerpts(test, SAMPLE_NOTES), [])
-    return tuple(_measures(overlap, descriptors, source) for source in ("generated", "real"))
+    pairs = (("generated", "generated"), ("validation", "test"))
+    return tuple(_measures(overlap, descriptors, *pair) for pair in pairs)
 
 
-def _measures(overlap: pd.DataFrame, descriptors: pd.DataFrame, source: str) -> dict:
-    overlap = overlap[overlap["source"] == source].set_index(["measure", "feature"])["value"]
-    descriptors = descriptors[descriptors["source"] == source].set_index("descriptor")["value"]
+def _measures(overlap: pd.DataFrame, descriptors: pd.DataFrame, overlap_of: str, descriptors_of: str) -> dict:
+    overlap = overlap[overlap["music"] == overlap_of].set_index(["measure", "feature"])["value"]
+    descriptors = descriptors[descriptors["music"] == descriptors_of].set_index("descriptor")["value"]
     return {
         "excerpt_notes": SAMPLE_NOTES,
         "overlapped_area": {name: round(value, 4) for name, value in overlap["overlapped_area"].items()},

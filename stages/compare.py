@@ -6,8 +6,8 @@ made for the metrics alone count too. stages/metrics/comparison.py says what eac
 - overlap.json, the DVC metrics: `overlap` of generated with test music (mean overlapped area), the `ceiling` that
   validation music reaches, and `copied`, the notes of the longest run that is also found in train (mean over excerpts);
   null where there is too little music;
-- overlap.csv: overlap with test music for each feature, of generated and of real (validation) music;
-- descriptors.csv: descriptors of generated and of real (test) excerpts, such as repeated notes and copied runs;
+- overlap.csv: overlap with test music for each feature, of generated and of validation music;
+- descriptors.csv: descriptors of generated and of test excerpts, such as repeated notes and copied runs;
 - distributions.csv: histograms of pitch, step, duration and velocity of generated, test and validation music.
 """
 
@@ -49,8 +49,8 @@ def main() -> None:
     validation = add_features(read_notes(paths.EXCERPTS / "validation.parquet"))
     train = copying.read_pitch_sequences(paths.EXCERPTS / "pitch_sequences.parquet")
     with tqdm(total=4, desc="compare", unit="table") as bar:
-        sources = {"generated": pd.concat([generated, infills]), "test": test, "validation": validation}
-        write_csv(DISTRIBUTIONS, feature_distributions(sources))
+        tables = {"generated": pd.concat([generated, infills]), "test": test, "validation": validation}
+        write_csv(DISTRIBUTIONS, feature_distributions(tables))
         bar.update()
         sets = _cut(generated, infills, test, validation)
         overlap = comparison.overlap_table(sets.generated, sets.validation, sets.reference)
@@ -97,19 +97,19 @@ def _notes_per_piece(music: pd.DataFrame) -> list[int]:
 def _set_sizes(sets: _ExcerptSets) -> pd.DataFrame:
     rows = [
         ("excerpt_notes", "generated", sets.length),
-        ("excerpt_notes", "real", sets.length),
+        ("excerpt_notes", "test", sets.length),
         ("excerpts", "generated", len(sets.generated)),
-        ("excerpts", "real", len(sets.test)),
+        ("excerpts", "test", len(sets.test)),
     ]
-    return pd.DataFrame(rows, columns=["descriptor", "source", "value"])
+    return pd.DataFrame(rows, columns=["descriptor", "music", "value"])
 
 
 def _metrics(overlap: pd.DataFrame, copied_runs: pd.DataFrame) -> dict[str, float | None]:
-    overlaps = overlap.set_index(["measure", "feature", "source"])["value"]
-    runs = copied_runs.set_index(["descriptor", "source"])["value"]
+    overlaps = overlap.set_index(["measure", "feature", "music"])["value"]
+    runs = copied_runs.set_index(["descriptor", "music"])["value"]
     values = {
         "overlap": overlaps["overlapped_area", "mean", "generated"],
-        "ceiling": overlaps["overlapped_area", "mean", "real"],
+        "ceiling": overlaps["overlapped_area", "mean", "validation"],
         "copied": round(runs["mean_copied_run", "generated"], 2),
     }
     return {name: None if pd.isna(value) else value for name, value in values.items()}

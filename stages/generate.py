@@ -103,7 +103,7 @@ def score_improvisations(
         generate: excerpts are cut to `sample_notes`.
 
     Returns:
-        The columns music (generated, real), note_field (total, step, ...) and nll.
+        The columns music (generated, test), note_field (total, step, ...) and nll.
     """
     from stages.model.likelihood import make_scorer
 
@@ -112,7 +112,7 @@ def score_improvisations(
     score = make_scorer(network)
     rows = [
         (music, field, nll)
-        for music, pieces in {"generated": improvisations, "real": excerpts}.items()
+        for music, pieces in {"generated": improvisations, "test": excerpts}.items()
         if pieces
         for field, nll in score(pieces).mean().items()
     ]

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from stages.datasets import catalog
 from stages.params.plot import PlotParams
 from stages.report import figures, page
@@ -65,7 +63,8 @@ def read_run(dataset: str, settings: dict[str, dict[str, Any]]) -> page.Run:
         splits=read_csv(paths.REPORTS / "splits.csv"),
         loss=read_csv(paths.REPORTS / "loss.csv"),
         parameters=int(read_csv(paths.REPORTS / "parameters.csv")["parameters"].sum()),
-        nll=pd.concat([read_csv(paths.REPORTS / name) for name in ("nll.csv", "sample_nll.csv")]),
+        nll=read_csv(paths.REPORTS / "nll.csv"),
+        sample_nll=read_csv(paths.REPORTS / "sample_nll.csv"),
         overlap=read_csv(paths.REPORTS / "overlap.csv"),
         descriptors=read_csv(paths.REPORTS / "descriptors.csv"),
         distributions=read_csv(paths.REPORTS / "distributions.csv"),

@@ -1,9 +1,10 @@
 """Compare generated music with real music, and real music with other real music.
 
 Generated music is a few dozen samples of some hundred notes. Whole test pieces differ from them in number and length,
-not only in style, so all music is cut into excerpts of equal length. Each value of the generated excerpts (source
-`generated`) comes with the same value of real excerpts (source `real`): the mean over groups of real excerpts, each
-group as large as the generated set. The real excerpts are chosen without chance, evenly spaced over their split.
+not only in style, so all music is cut into excerpts of equal length. Each value of the generated excerpts (`generated`
+in the column `music`) comes with the same value of real excerpts (`validation` or `test`): the mean over groups of real
+excerpts, each group as large as the generated set. The real excerpts are chosen without chance, evenly spaced over
+their split.
 
 The functions return tables in long form. A value is missing (NaN) where there is too little music for it.
 """
@@ -108,23 +109,23 @@ def overlap_table(generated: Excerpts, validation: Excerpts, test: Excerpts) -> 
 
     Returns:
         The columns measure (overlapped_area, histogram_overlap), feature (`mean` over features, then each feature),
-        source (generated, real) and value, 0 to 1.
+        music (generated, validation) and value, 0 to 1.
     """
     reference = test.histograms()
     excerpt_sets = {
         "generated": [generated.histograms()] if len(generated) else [],
-        "real": [group.histograms() for group in _groups(validation, len(generated))],
+        "validation": [group.histograms() for group in _groups(validation, len(generated))],
     }
     rows = []
     for name, measure in {"overlapped_area": overlapped_area, "histogram_overlap": _pooled_overlap}.items():
         values = {
-            (feature, source): _mean([measure(reference[feature], histograms[feature]) for histograms in sets])
+            (feature, music): _mean([measure(reference[feature], histograms[feature]) for histograms in sets])
             for feature in FEATURES
-            for source, sets in excerpt_sets.items()
+            for music, sets in excerpt_sets.items()
         }
-        means = {("mean", source): _mean([values[feature, source] for feature in FEATURES]) for source in excerpt_sets}
-        rows += [(name, feature, source, value) for (feature, source), value in (means | values).items()]
-    return _table(rows, ["measure", "feature", "source", "value"])
+        means = {("mean", music): _mean([values[feature, music] for feature in FEATURES]) for music in excerpt_sets}
+        rows += [(name, feature, music, value) for (feature, music), value in (means | values).items()]
+    return _table(rows, ["measure", "feature", "music", "value"])
 
 
 def thirds_distance(excerpts: Excerpts) -> np.ndarray:
@@ -147,16 +148,16 @@ def thirds_distance(excerpts: Excerpts) -> np.ndarray:
 
 
 def descriptor_table(generated: Excerpts, test: Excerpts, infills: Sequence[Excerpts]) -> pd.DataFrame:
-    """Describe generated and real excerpts by repetition, simultaneous onsets, dynamics and tempo.
+    """Describe generated and test excerpts by repetition, simultaneous onsets, dynamics and tempo.
 
     Args:
         generated: excerpts of generated music.
-        test: excerpts of real music.
+        test: excerpts of test music.
         infills: generated music that is shorter than an excerpt, a set for each infill. It counts in max_note_repeat
             alone, where length is no advantage.
 
     Returns:
-        The columns descriptor (functions of `descriptors`, and `thirds_distance`), source (generated, real) and value:
+        The columns descriptor (functions of `descriptors`, and `thirds_distance`), music (generated, test) and value:
         the mean over excerpts, but the maximum over excerpts of max_note_repeat and max_onset_cluster.
     """
     groups = _groups(test, len(generated))
@@ -164,11 +165,11 @@ def descriptor_table(generated: Excerpts, test: Excerpts, infills: Sequence[Exce
     for name, descriptor in _DESCRIPTORS.items():
         generated_sets = [generated, *infills] if descriptor.counts_infills else [generated]
         rows.append((name, "generated", _describe(descriptor, generated_sets)))
-        rows.append((name, "real", _mean([_describe(descriptor, [group]) for group in groups])))
+        rows.append((name, "test", _mean([_describe(descriptor, [group]) for group in groups])))
     distances = [thirds_distance(group).tolist() for group in groups]
     rows.append(("thirds_distance", "generated", _mean(thirds_distance(generated).tolist())))
-    rows.append(("thirds_distance", "real", _mean([_mean(group) for group in distances])))
-    return _table(rows, ["descriptor", "source", "value"])
+    rows.append(("thirds_distance", "test", _mean([_mean(group) for group in distances])))
+    return _table(rows, ["descriptor", "music", "value"])
 
 
 def copied_run_table(
@@ -180,12 +181,12 @@ def copied_run_table(
 
     Args:
         generated: excerpts of generated music.
-        test: excerpts of real music.
+        test: excerpts of test music.
         infills: generated music that is shorter than an excerpt, a set for each infill; counts in max_copied_run alone.
         train: a pitch sequence for each training piece.
 
     Returns:
-        The columns descriptor, source (generated, real) and value, in notes: mean_copied_run is the mean over excerpts
+        The columns descriptor, music (generated, test) and value, in notes: mean_copied_run is the mean over excerpts
         of each one's longest run, max_copied_run the maximum.
     """
     groups = _groups(test, len(generated))
@@ -194,15 +195,15 @@ def copied_run_table(
     runs = copying.longest_copied_runs(train, sequences)
     runs_by_set = np.split(runs, np.cumsum([len(excerpts) for excerpts in excerpt_sets])[:-1])
     generated_runs, infill_runs = runs_by_set[0], runs_by_set[1 : 1 + len(infills)]
-    real_runs = runs_by_set[1 + len(infills) :]
+    test_runs = runs_by_set[1 + len(infills) :]
     all_generated_runs = np.concatenate([generated_runs, *infill_runs])
     rows = [
         ("mean_copied_run", "generated", generated_runs.mean() if len(generated) else None),
-        ("mean_copied_run", "real", _mean([runs.mean() for runs in real_runs])),
+        ("mean_copied_run", "test", _mean([runs.mean() for runs in test_runs])),
         ("max_copied_run", "generated", all_generated_runs.max() if len(generated) else None),
-        ("max_copied_run", "real", _mean([runs.max() for runs in real_runs])),
+        ("max_copied_run", "test", _mean([runs.max() for runs in test_runs])),
     ]
-    return _table(rows, ["descriptor", "source", "value"])
+    return _table(rows, ["descriptor", "music", "value"])
 
 
 def _pooled_overlap(reference: np.ndarray, others: np.ndarray) -> float | None:

@@ -43,7 +43,7 @@ Values beyond the edges are counted in the outer bins. A piece's first note has 
 DISTRIBUTIONS = {"pitch": 1, "step": FRAME_SECONDS, "duration": FRAME_SECONDS, "velocity": 1}
 """The features of reports/distributions.csv, with the factor from a feature's values to its unit there (1 or s)."""
 
-_DISTRIBUTION_COLUMNS = ["feature", "source", "low", "high", "share"]
+_DISTRIBUTION_COLUMNS = ["feature", "music", "low", "high", "fraction"]
 
 
 def quantize(notes: pd.DataFrame) -> pd.DataFrame:
@@ -119,29 +119,29 @@ def feature_histograms(music: pd.DataFrame, starts: np.ndarray, length: int) -> 
     return histograms
 
 
-def feature_distributions(music: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the distribution of the features in `DISTRIBUTIONS` over all notes of each source, in long form.
+def feature_distributions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the distribution of the features in `DISTRIBUTIONS` over all notes of each music, in long form.
 
     Args:
-        music: a feature table for each source.
+        tables: feature tables by the name of their music, such as `generated`.
 
     Returns:
-        The columns feature, source, low and high (the bin's edges in MIDI numbers or s, halfway between the values
-        counted) and share (the fraction of the source's notes in the bin). Sources without notes are left out.
+        The columns feature, music, low and high (the bin's edges in MIDI numbers or s, halfway between the values
+        counted) and fraction (of the music's notes, those in the bin). Music without notes is left out.
     """
-    tables = []
+    parts = []
     for feature, unit in DISTRIBUTIONS.items():
         edges = FEATURES[feature]
         limits = (edges - 0.5) * unit
         if unit == FRAME_SECONDS:  # times are not negative
             limits = limits.clip(min=0)
-        for source, table in music.items():
+        for music, table in tables.items():
             index = _bin_index(table[feature].to_numpy(), edges)
             counts = np.bincount(index[index >= 0], minlength=len(edges) - 1)
             if counts.sum():
-                columns = {"low": limits[:-1], "high": limits[1:], "share": counts / counts.sum()}
-                tables.append(pd.DataFrame({"feature": feature, "source": source, **columns}))
-    return pd.concat(tables) if tables else pd.DataFrame(columns=_DISTRIBUTION_COLUMNS)
+                columns = {"low": limits[:-1], "high": limits[1:], "fraction": counts / counts.sum()}
+                parts.append(pd.DataFrame({"feature": feature, "music": music, **columns}))
+    return pd.concat(parts) if parts else pd.DataFrame(columns=_DISTRIBUTION_COLUMNS)
 
 
 def _bin_index(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -62,12 +62,12 @@ def loss_panels(loss: pd.DataFrame) -> dict[str, str]:
 
 
 def draw_distributions(distributions: pd.DataFrame) -> Figure:
-    """Draw how pitch, step, duration and velocity are distributed in generated and in real music.
+    """Draw how pitch, step, duration and velocity are distributed in generated, test and validation music.
 
     Bars show the percentage of notes in a bin, or, on a logarithmic axis, per doubling of time.
 
     Args:
-        distributions: reports/distributions.csv. A source (generated, test, validation) without notes is left out.
+        distributions: reports/distributions.csv. Music (generated, test, validation) without notes is left out.
     """
     with in_style():
         figure = Figure(figsize=(7.2, 5.2), layout="constrained")
@@ -149,19 +149,19 @@ def _notes_seen(loss: pd.DataFrame) -> tuple[pd.Series, str]:
 
 def _draw_distribution(axes: Axes, distributions: pd.DataFrame, feature: str, palette: Palette) -> None:
     axis = FEATURE_AXES[feature]
-    rows = distributions[(distributions["feature"] == feature) & distributions["share"].notna()]
+    rows = distributions[(distributions["feature"] == feature) & distributions["fraction"].notna()]
     styles: dict[str, dict[str, Any]] = {  # drawn in this order: filled area, outline, line on top
         "test": {"fill": True, "color": palette.real, "label": "test music"},
         "validation": {"color": palette.faint, "linestyle": (0, (1, 1.2)), "linewidth": 1, "label": "validation music"},
         "generated": {"color": palette.model, "linewidth": 1.5, "label": "generated"},
     }
-    for source, style in styles.items():
-        bins = rows[rows["source"] == source].sort_values("low")
+    for music, style in styles.items():
+        bins = rows[rows["music"] == music].sort_values("low")
         if len(bins):
             edges = bin_edges(bins, axis.logarithmic)
             # Bins in time differ in width: per width, heights are comparable and areas are fractions of the notes.
             width = np.diff(np.log2(edges)) if axis.logarithmic else 1
-            axes.stairs(100 * bins["share"].to_numpy() / width, edges, **style)
+            axes.stairs(100 * bins["fraction"].to_numpy() / width, edges, **style)
     if rows.empty:
         axes.text(0.5, 0.5, "no notes", ha="center", color=palette.ink, transform=axes.transAxes)
     else:

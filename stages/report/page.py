@@ -51,6 +51,7 @@ class Run:
     loss: pd.DataFrame
     parameters: int  # of the network
     nll: pd.DataFrame
+    sample_nll: pd.DataFrame
     overlap: pd.DataFrame
     descriptors: pd.DataFrame
     distributions: pd.DataFrame
@@ -76,7 +77,8 @@ def render_page(run: Run) -> str:
     training = tables.summarize_training(run.loss)
     train_split = run.splits.set_index("split").to_dict("index")["train"]
     nll = tables.nested_values(run.nll, "music", "note_field", "nll")
-    descriptors = tables.nested_values(run.descriptors, "descriptor", "source", "value")
+    sample_nll = tables.nested_values(run.sample_nll, "music", "note_field", "nll")
+    descriptors = tables.nested_values(run.descriptors, "descriptor", "music", "value")
     page = environment.get_template("page.html").render(
         run=run,
         css=Markup((FOLDER / "page.css").read_text(encoding="utf-8").strip()),
@@ -88,7 +90,7 @@ def render_page(run: Run) -> str:
         passes=f"{training.notes_seen / max(train_split['notes'], 1):.1f}",
         nll_comparison=tables.nll_comparison(nll, run.show_published),
         nll_fields=("total", *FIELDS),
-        nll_by_field=tables.nll_by_field(nll),
+        nll_by_field=tables.nll_by_field(nll, sample_nll),
         unshared_titles_nll=nll.get("test_unshared_titles", {}).get("total"),
         loss_charts=_loss_charts(run.loss, training),
         distribution_charts=_distribution_charts(run.distributions),
@@ -133,11 +135,11 @@ def _distribution_charts(distributions: pd.DataFrame) -> list[Chart]:
 
 def _peaks(distributions: pd.DataFrame, feature: str) -> str:
     peaks = []
-    for source, label in {"generated": "generated music", "test": "test music"}.items():
-        bins = distributions[(distributions["feature"] == feature) & (distributions["source"] == source)]
+    for music, label in {"generated": "generated music", "test": "test music"}.items():
+        bins = distributions[(distributions["feature"] == feature) & (distributions["music"] == music)]
         if len(bins):
-            peak = bins.loc[bins["share"].idxmax()]
-            percent = 100 * peak["share"]
+            peak = bins.loc[bins["fraction"].idxmax()]
+            percent = 100 * peak["fraction"]
             peaks.append(
                 f"{label} peaks between {peak['low']:g} and {peak['high']:g} with {percent:.0f} % of the notes"
             )

@@ -52,9 +52,9 @@ class OverlapRow:
 
     feature: str
     generated_area: float
-    real_area: float
+    validation_area: float
     generated_histogram: float
-    real_histogram: float
+    validation_histogram: float
 
 
 @dataclass(frozen=True)
@@ -125,23 +125,25 @@ def nll_comparison(nll: Mapping[str, Mapping[str, float]], show_published: bool)
     return rows
 
 
-def nll_by_field(nll: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
+def nll_by_field(
+    nll: Mapping[str, Mapping[str, float]], sample_nll: Mapping[str, Mapping[str, float]]
+) -> dict[str, Mapping[str, float]]:
     """Return the rows of the table of nats per note by field: a label, and the values by field.
 
     Args:
-        nll: nats per note by music and field, of reports/nll.csv and reports/sample_nll.csv; see `nested_values`.
+        nll: reports/nll.csv: nats per note by music and field, see `nested_values`.
+        sample_nll: reports/sample_nll.csv, likewise.
     """
     labels = {"test": "test", "validation": "validation"}
     for music in nll:
         if music.startswith("infill_gap_"):
             gap = int(music.removeprefix("infill_gap_"))
             labels[music] = f"test, infill, gap of {gap} note{'s' * (gap != 1)}"
-    labels |= {
-        "unigram": "test, unigram model",
-        "real": "test, excerpts as long as a sample",
-        "generated": "the network's own improvisations",
+    labels["unigram"] = "test, unigram model"
+    sample_labels = {"test": "test, excerpts as long as a sample", "generated": "the network's own improvisations"}
+    return {label: nll[music] for music, label in labels.items() if music in nll} | {
+        label: sample_nll[music] for music, label in sample_labels.items() if music in sample_nll
     }
-    return {label: nll[music] for music, label in labels.items() if music in nll}
 
 
 def overlap_rows(overlap: pd.DataFrame) -> list[OverlapRow]:
@@ -150,24 +152,24 @@ def overlap_rows(overlap: pd.DataFrame) -> list[OverlapRow]:
     Args:
         overlap: reports/overlap.csv.
     """
-    values = overlap.set_index(["measure", "source", "feature"])["value"]
+    values = overlap.set_index(["measure", "music", "feature"])["value"]
     return [
         OverlapRow(
             feature,
             generated_area=values.get(("overlapped_area", "generated", feature), float("nan")),
-            real_area=values.get(("overlapped_area", "real", feature), float("nan")),
+            validation_area=values.get(("overlapped_area", "validation", feature), float("nan")),
             generated_histogram=values.get(("histogram_overlap", "generated", feature), float("nan")),
-            real_histogram=values.get(("histogram_overlap", "real", feature), float("nan")),
+            validation_histogram=values.get(("histogram_overlap", "validation", feature), float("nan")),
         )
         for feature in overlap["feature"].unique()
     ]
 
 
 def descriptor_rows(descriptors: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, str]]:
-    """Return the rows of the table of descriptors: label, value of generated and of real music, as text.
+    """Return the rows of the table of descriptors: label, value of generated and of test music, as text.
 
     Args:
-        descriptors: values by descriptor and source, see `nested_values`.
+        descriptors: values by descriptor and music, see `nested_values`.
     """
     rows = []
     for name, values in descriptors.items():
@@ -175,5 +177,5 @@ def descriptor_rows(descriptors: Mapping[str, Mapping[str, float]]) -> list[tupl
             continue
         label = DESCRIPTOR_LABELS.get(name, DescriptorLabel(format_words(name)))
         format_value = format_fraction if label.is_fraction else format_significant
-        rows.append((label.text, format_value(values.get("generated")), format_value(values.get("real"))))
+        rows.append((label.text, format_value(values.get("generated")), format_value(values.get("test"))))
     return rows

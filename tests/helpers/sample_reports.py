@@ -33,8 +33,8 @@ def loss(epochs: int = 5, validation: bool = True) -> pd.DataFrame:
     return table
 
 
-def distributions(sources: tuple[str, ...] = ("generated", "test", "validation")) -> pd.DataFrame:
-    """Make a reports/distributions.csv: each source in a shape of its own, bins in time beginning at 0."""
+def distributions(names: tuple[str, ...] = ("generated", "test", "validation")) -> pd.DataFrame:
+    """Make a reports/distributions.csv: each music in a shape of its own, bins in time beginning at 0."""
     edges_of_feature = {
         "pitch": np.arange(20.5, 109),
         "step": np.append(0, np.geomspace(0.005, 10, 20)),
@@ -43,11 +43,11 @@ def distributions(sources: tuple[str, ...] = ("generated", "test", "validation")
     }
     parts = []
     for feature, edges in edges_of_feature.items():
-        for number, source in enumerate(sources):
+        for number, music in enumerate(names):
             weight = 1 + np.arange(len(edges) - 1) % (number + 2)
-            bins = {"low": edges[:-1], "high": edges[1:], "share": weight / weight.sum()}
-            parts.append(pd.DataFrame({"feature": feature, "source": source, **bins}))
-    columns = ["feature", "source", "low", "high", "share"]
+            bins = {"low": edges[:-1], "high": edges[1:], "fraction": weight / weight.sum()}
+            parts.append(pd.DataFrame({"feature": feature, "music": music, **bins}))
+    columns = ["feature", "music", "low", "high", "fraction"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
@@ -99,7 +99,7 @@ def sample_nll() -> pd.DataFrame:
     """Make a reports/sample_nll.csv."""
     rows = [
         (music, field, total if field == "total" else total / 4)
-        for music, total in {"generated": 8.25, "real": 9.75}.items()
+        for music, total in {"generated": 8.25, "test": 9.75}.items()
         for field in ("total", *FIELDS)
     ]
     return pd.DataFrame(rows, columns=["music", "note_field", "nll"])
@@ -109,16 +109,16 @@ def overlap() -> pd.DataFrame:
     """Make a reports/overlap.csv."""
     values = {
         ("overlapped_area", "generated"): 0.8,
-        ("overlapped_area", "real"): 0.9,
+        ("overlapped_area", "validation"): 0.9,
         ("histogram_overlap", "generated"): 0.75,
-        ("histogram_overlap", "real"): 0.85,
+        ("histogram_overlap", "validation"): 0.85,
     }
     rows = [
-        (measure, feature, source, value)
+        (measure, feature, music, value)
         for feature in ("mean", "pitch", "notes_per_second")
-        for (measure, source), value in values.items()
+        for (measure, music), value in values.items()
     ]
-    return pd.DataFrame(rows, columns=["measure", "feature", "source", "value"])
+    return pd.DataFrame(rows, columns=["measure", "feature", "music", "value"])
 
 
 def descriptors(excerpts: int = 2) -> pd.DataFrame:
@@ -134,11 +134,11 @@ def descriptors(excerpts: int = 2) -> pd.DataFrame:
         values = dict.fromkeys(values, (np.nan, np.nan))
     values |= {"excerpt_notes": (24 * (excerpts > 0), 24 * (excerpts > 0)), "excerpts": (excerpts, 9)}
     rows = [
-        (name, source, value)
+        (name, music, value)
         for name, pair in values.items()
-        for source, value in zip(("generated", "real"), pair, strict=True)
+        for music, value in zip(("generated", "test"), pair, strict=True)
     ]
-    return pd.DataFrame(rows, columns=["descriptor", "source", "value"])
+    return pd.DataFrame(rows, columns=["descriptor", "music", "value"])
 
 
 def notebook() -> dict:
@@ -198,6 +198,7 @@ def run(**changed: object) -> Run:
         "loss": loss(),
         "parameters": 12_345,
         "nll": nll(),
+        "sample_nll": sample_nll(),
         "overlap": overlap(),
         "descriptors": descriptors(),
         "distributions": distributions(),

@@ -34,29 +34,29 @@ def test_likelihood(text, label, music):
 
 
 def descriptor(name: str) -> tuple[float, float]:
-    """The value of a descriptor for generated and for real music."""
-    rows = DESCRIPTORS[DESCRIPTORS["descriptor"] == name].set_index("source")["value"]
-    return rows["generated"], rows["real"]
+    """Return the value of a descriptor for generated and for test music."""
+    rows = DESCRIPTORS[DESCRIPTORS["descriptor"] == name].set_index("music")["value"]
+    return rows["generated"], rows["test"]
 
 
 def mean_overlap(measure: str) -> tuple[float, float]:
-    """The mean over features of an overlap, for generated and for real music."""
-    rows = OVERLAP[(OVERLAP["measure"] == measure) & (OVERLAP["feature"] == "mean")].set_index("source")["value"]
-    return rows["generated"], rows["real"]
+    """Return the mean over features of an overlap with test music, for generated and for validation music."""
+    rows = OVERLAP[(OVERLAP["measure"] == measure) & (OVERLAP["feature"] == "mean")].set_index("music")["value"]
+    return rows["generated"], rows["validation"]
 
 
 @pytest.mark.parametrize(
-    "label, values, digits",
+    "label, values, name, digits",
     [
-        ("overlapped area with test music, mean of eight features", mean_overlap("overlapped_area"), 3),
-        ("histogram overlap with test music, mean of eight features", mean_overlap("histogram_overlap"), 3),
-        ("most notes of one pitch in a row", descriptor("max_note_repeat"), 0),
-        ("largest fraction of an excerpt's notes within 50 ms", descriptor("max_onset_cluster"), 3),
-        ("longest copied run, in notes", descriptor("max_copied_run"), 0),
+        ("overlapped area with test music, mean of eight features", mean_overlap, "overlapped_area", 3),
+        ("histogram overlap with test music, mean of eight features", mean_overlap, "histogram_overlap", 3),
+        ("most notes of one pitch in a row", descriptor, "max_note_repeat", 0),
+        ("largest fraction of an excerpt's notes within 50 ms", descriptor, "max_onset_cluster", 3),
+        ("longest copied run, in notes", descriptor, "max_copied_run", 0),
     ],
 )
-def test_generated_music(label, values, digits):
-    generated, real = values
+def test_generated_music(label, values, name, digits):
+    generated, real = values(name)
     assert f"| {label} | {generated:.{digits}f} | {real:.{digits}f} |" in CARD
 
 

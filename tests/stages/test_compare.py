@@ -90,8 +90,8 @@ def run_compare() -> Comparison:
 
     return Comparison(
         json.loads(compare.OVERLAP.read_text(), parse_constant=refuse),
-        pd.read_csv(compare.OVERLAP_TABLE).set_index(["measure", "feature", "source"])["value"],
-        pd.read_csv(compare.DESCRIPTORS).set_index(["descriptor", "source"])["value"],
+        pd.read_csv(compare.OVERLAP_TABLE).set_index(["measure", "feature", "music"])["value"],
+        pd.read_csv(compare.DESCRIPTORS).set_index(["descriptor", "music"])["value"],
         pd.read_csv(compare.DISTRIBUTIONS),
     )
 
@@ -123,10 +123,10 @@ def test_reports_of_a_run():
     found = run_compare()
     assert list(found.metrics) == ["overlap", "ceiling", "copied"]
     assert found.overlap.index.tolist() == [
-        (measure, feature, source)
+        (measure, feature, music)
         for measure in ("overlapped_area", "histogram_overlap")
         for feature in ("mean", *FEATURES)
-        for source in ("generated", "real")
+        for music in ("generated", "validation")
     ]
     assert found.overlap.between(0, 1, inclusive="right").all()
     names = ["repeated_note_rate", "max_note_repeat", "repeated_ngram_rate", "same_onset_rate", "max_onset_cluster"]
@@ -139,21 +139,21 @@ def test_reports_of_a_run():
         "excerpt_notes",
         "excerpts",
     ]
-    assert found.descriptors.index.tolist() == [(name, source) for name in names for source in ("generated", "real")]
+    assert found.descriptors.index.tolist() == [(name, music) for name in names for music in ("generated", "test")]
     assert found.descriptors.notna().all()
     assert found.descriptors["excerpt_notes"].tolist() == [60, 60]
     assert found.descriptors["excerpts"].tolist() == [2, 5]
-    fractions = found.distributions.groupby(["feature", "source"])["share"].sum()
+    fractions = found.distributions.groupby(["feature", "music"])["fraction"].sum()
     assert fractions.to_numpy() == pytest.approx(1, abs=1e-4)
     assert found.distributions["feature"].unique().tolist() == ["pitch", "step", "duration", "velocity"]
-    assert found.distributions["source"].unique().tolist() == ["generated", "test", "validation"]
+    assert found.distributions["music"].unique().tolist() == ["generated", "test", "validation"]
 
 
 def test_metrics_are_values_of_the_tables():
     write_samples(some_samples())
     found = run_compare()
     assert found.metrics["overlap"] == found.overlap["overlapped_area", "mean", "generated"]
-    assert found.metrics["ceiling"] == found.overlap["overlapped_area", "mean", "real"]
+    assert found.metrics["ceiling"] == found.overlap["overlapped_area", "mean", "validation"]
     assert found.metrics["copied"] == round(found.descriptors["mean_copied_run", "generated"], 2)
 
 
@@ -227,7 +227,7 @@ def test_without_samples_values_are_missing():
     sizes = ["excerpt_notes", "excerpts"]
     assert (found.descriptors[sizes] == 0).all()
     assert found.descriptors.drop(sizes, level="descriptor").isna().all()
-    assert found.distributions["source"].unique().tolist() == ["test", "validation"]
+    assert found.distributions["music"].unique().tolist() == ["test", "validation"]
 
 
 def test_without_validation_music_there_is_no_ceiling():
@@ -236,7 +236,7 @@ def test_without_validation_music_there_is_no_ceiling():
     found = run_compare()
     assert found.metrics["ceiling"] is None
     assert found.metrics["overlap"] > 0
-    assert found.distributions["source"].unique().tolist() == ["generated", "test"]
+    assert found.distributions["music"].unique().tolist() == ["generated", "test"]
 
 
 def test_with_training_music_alone_generated_music_is_described():
@@ -246,7 +246,7 @@ def test_with_training_music_alone_generated_music_is_described():
     found = run_compare()
     assert found.metrics["overlap"] is None and found.metrics["ceiling"] is None
     assert found.descriptors["max_note_repeat", "generated"] >= 1
-    assert np.isnan(found.descriptors["max_note_repeat", "real"])
+    assert np.isnan(found.descriptors["max_note_repeat", "test"])
 
 
 def test_samples_of_a_few_notes():

@@ -79,8 +79,8 @@ def test_all_samples_with_the_music_around_an_infill_unchanged(workspace):
         assert midi["pitch"].tolist() == table["pitch"].tolist()
     table = pd.read_csv(generate.SAMPLE_NLL).set_index(["music", "note_field"])["nll"]
     fields = ["step", "pitch", "duration", "velocity"]
-    assert list(table.index) == [(music, field) for music in ("generated", "real") for field in ["total", *fields]]
-    for music in ("generated", "real"):
+    assert list(table.index) == [(music, field) for music in ("generated", "test") for field in ["total", *fields]]
+    for music in ("generated", "test"):
         assert table[music, "total"] == pytest.approx(table[music][fields].sum(), abs=1e-3)
 
 
@@ -93,5 +93,5 @@ def test_the_nll_of_samples_and_of_excerpts_is_that_of_their_notes(workspace):
     rows = np.stack([np.concatenate([padding_rows((1,)), note_rows(fields)]) for fields in excerpts])
     each = np.asarray(network(rows)).sum(axis=-1)  # of each note, shape (3, 60)
     assert nll["generated", "total"] == pytest.approx(each[:2].mean(), abs=1e-3)
-    assert nll["real", "total"] == pytest.approx(each[:, :20].mean(), abs=1e-3)
-    assert set(generate.score_improvisations(network, [], PARAMS)["music"]) == {"real"}
+    assert nll["test", "total"] == pytest.approx(each[:, :20].mean(), abs=1e-3)
+    assert set(generate.score_improvisations(network, [], PARAMS)["music"]) == {"test"}

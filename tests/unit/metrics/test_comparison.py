@@ -8,7 +8,7 @@ from stages.metrics import comparison, note_features
 from stages.metrics.comparison import Excerpts, cut_excerpts
 
 
-def music(pieces: int, notes: int, seed: int, transpose: int = 0) -> pd.DataFrame:
+def random_music(pieces: int, notes: int, seed: int, transpose: int = 0) -> pd.DataFrame:
     """Return a feature table of random pieces; each piece has its own register, loudness and density."""
     random = np.random.default_rng(seed)
     tables = []
@@ -23,18 +23,18 @@ def music(pieces: int, notes: int, seed: int, transpose: int = 0) -> pd.DataFram
     return note_features.add_features(pd.concat(tables, ignore_index=True))
 
 
-NO_MUSIC = music(1, 4, 0)[:0]
+NO_MUSIC = random_music(1, 4, 0)[:0]
 
 
 def overlap_values(generated: Excerpts, validation: Excerpts, test: Excerpts) -> pd.Series:
-    """Return the values of `overlap_table` by measure, feature and source."""
+    """Return the values of `overlap_table` by measure, feature and music."""
     table = comparison.overlap_table(generated, validation, test)
-    return table.set_index(["measure", "feature", "source"])["value"].sort_index()
+    return table.set_index(["measure", "feature", "music"])["value"].sort_index()
 
 
 def descriptor_values(table: pd.DataFrame) -> pd.Series:
-    """Return the values of a table of descriptors by descriptor and source."""
-    return table.set_index(["descriptor", "source"])["value"]
+    """Return the values of a table of descriptors by descriptor and music."""
+    return table.set_index(["descriptor", "music"])["value"]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_excerpt_length(generated: list[int], real: list[int], length: int):
 
 
 def test_cut_excerpts_gives_all_or_evenly_spaced_ones():
-    table = music(4, 25, 0)
+    table = random_music(4, 25, 0)
     assert cut_excerpts(table, 10).starts.tolist() == [2, 12, 27, 37, 52, 62, 77, 87]
     assert cut_excerpts(table, 10, 4).starts.tolist() == [12, 37, 62, 87]
     assert len(cut_excerpts(table, 10, 9)) == 8
@@ -60,7 +60,7 @@ def test_cut_excerpts_gives_all_or_evenly_spaced_ones():
 
 
 def test_groups_are_as_large_as_the_generated_set_and_share_no_excerpt():
-    table = music(10, 100, 0)
+    table = random_music(10, 100, 0)
     groups = comparison._groups(cut_excerpts(table, 10), 6)
     assert len(groups) == 16
     starts = np.concatenate([group.starts for group in groups])
@@ -71,65 +71,65 @@ def test_groups_are_as_large_as_the_generated_set_and_share_no_excerpt():
     assert comparison._groups(cut_excerpts(NO_MUSIC, 10), 3) == []
 
 
-def test_overlap_table_has_a_row_for_each_measure_feature_and_source():
-    excerpts = cut_excerpts(music(3, 40, 1), 40)
+def test_overlap_table_has_a_row_for_each_measure_feature_and_music():
+    excerpts = cut_excerpts(random_music(3, 40, 1), 40)
     table = comparison.overlap_table(excerpts, excerpts, excerpts)
-    assert list(table.columns) == ["measure", "feature", "source", "value"]
-    assert table[["measure", "feature", "source"]].to_numpy().tolist() == [
-        [measure, feature, source]
+    assert list(table.columns) == ["measure", "feature", "music", "value"]
+    assert table[["measure", "feature", "music"]].to_numpy().tolist() == [
+        [measure, feature, music]
         for measure in ("overlapped_area", "histogram_overlap")
         for feature in ("mean", *note_features.FEATURES)
-        for source in ("generated", "real")
+        for music in ("generated", "validation")
     ]
 
 
 def test_overlap_of_similar_music_is_that_of_real_music_and_of_dissimilar_music_is_not():
-    test, validation = (cut_excerpts(music(30, 80, seed), 40) for seed in (1, 2))
-    similar = overlap_values(cut_excerpts(music(6, 40, 3), 40), validation, test)
-    dissimilar = overlap_values(cut_excerpts(music(6, 40, 3, transpose=30), 40), validation, test)
+    test, validation = (cut_excerpts(random_music(30, 80, seed), 40) for seed in (1, 2))
+    similar = overlap_values(cut_excerpts(random_music(6, 40, 3), 40), validation, test)
+    dissimilar = overlap_values(cut_excerpts(random_music(6, 40, 3, transpose=30), 40), validation, test)
     for measure in ("overlapped_area", "histogram_overlap"):
         mean = similar[measure, "mean"]
-        assert mean["generated"] == pytest.approx(mean["real"], abs=0.1)
+        assert mean["generated"] == pytest.approx(mean["validation"], abs=0.1)
         for feature in note_features.FEATURES:
             assert 0.4 < similar[measure, feature, "generated"] <= 1
-        assert dissimilar[measure, "pitch", "generated"] < dissimilar[measure, "pitch", "real"] / 2
-        assert dissimilar[measure, "pitch", "real"] == similar[measure, "pitch", "real"]
+        assert dissimilar[measure, "pitch", "generated"] < dissimilar[measure, "pitch", "validation"] / 2
+        assert dissimilar[measure, "pitch", "validation"] == similar[measure, "pitch", "validation"]
         assert dissimilar[measure, "step"].equals(similar[measure, "step"])
 
 
 def test_mean_overlap_is_the_mean_over_features():
-    test, validation = (cut_excerpts(music(20, 40, seed), 40) for seed in (1, 2))
-    values = overlap_values(cut_excerpts(music(4, 40, 3), 40), validation, test)
+    test, validation = (cut_excerpts(random_music(20, 40, seed), 40) for seed in (1, 2))
+    values = overlap_values(cut_excerpts(random_music(4, 40, 3), 40), validation, test)
     for measure in ("overlapped_area", "histogram_overlap"):
-        for source in ("generated", "real"):
-            by_feature = [values[measure, feature, source] for feature in note_features.FEATURES]
-            assert values[measure, "mean", source] == pytest.approx(np.mean(by_feature))
+        for music in ("generated", "validation"):
+            by_feature = [values[measure, feature, music] for feature in note_features.FEATURES]
+            assert values[measure, "mean", music] == pytest.approx(np.mean(by_feature))
 
 
 def test_histogram_overlap_with_itself_is_1():
-    excerpts = cut_excerpts(music(5, 40, 1), 40)
+    excerpts = cut_excerpts(random_music(5, 40, 1), 40)
     values = overlap_values(excerpts, excerpts, excerpts)["histogram_overlap"]
     assert values[:, "generated"].to_numpy() == pytest.approx(1)
 
 
 def test_values_are_missing_where_there_is_too_little_music():
-    some, none = cut_excerpts(music(5, 40, 1), 40), cut_excerpts(NO_MUSIC, 40)
+    some, none = cut_excerpts(random_music(5, 40, 1), 40), cut_excerpts(NO_MUSIC, 40)
     for generated, validation, test in [(none, some, some), (some, none, some), (some, some, none), (none, none, none)]:
         overlap = comparison.overlap_table(generated, validation, test)
         assert overlap["value"].dtype == np.float64
-        missing = overlap["value"].isna().groupby(overlap["source"])
+        missing = overlap["value"].isna().groupby(overlap["music"])
         assert (missing.all() == missing.any()).all()
         assert missing.all()["generated"] == (not len(generated) or not len(test))
-        assert missing.all()["real"] == (not len(generated) or not len(validation) or not len(test))
+        assert missing.all()["validation"] == (not len(generated) or not len(validation) or not len(test))
         for table in (
             comparison.descriptor_table(generated, test, []),
             comparison.copied_run_table(generated, test, [], []),
         ):
             assert table["value"].dtype == np.float64
-            missing = table["value"].isna().groupby(table["source"])
+            missing = table["value"].isna().groupby(table["music"])
             assert (missing.all() == missing.any()).all()
             assert missing.all()["generated"] == (not len(generated))
-            assert missing.all()["real"] == (not len(generated) or not len(test))
+            assert missing.all()["test"] == (not len(generated) or not len(test))
 
 
 def melody(pitches: list[int], velocities: list[int] | None = None) -> pd.DataFrame:
@@ -159,7 +159,7 @@ def test_descriptor_table_by_hand():
     distances = [comparison.thirds_distance(excerpts).mean() for excerpts in (generated, test)]
     assert table.to_dict("list") == {
         "descriptor": [name for name in [*comparison._DESCRIPTORS, "thirds_distance"] for _ in range(2)],
-        "source": ["generated", "real"] * 8,
+        "music": ["generated", "test"] * 8,
         "value": pytest.approx([(1 / 3 + 2 / 3) / 2, 0, 3, 1, 0, 0, 0, 0, 0.25, 0.25, 2.5, 0, 0, 0, *distances]),
     }
     assert list(comparison._DESCRIPTORS) == [
@@ -184,13 +184,13 @@ def test_copied_run_table_by_hand():
     infill = cut_excerpts(melody(train[0][:30].tolist()), 30)
     test = cut_excerpts(melody([30, 100, 30, 100] * 10), 10)
     table = comparison.copied_run_table(generated, test, [infill], train)
-    assert table[["descriptor", "source"]].to_numpy().tolist() == [
+    assert table[["descriptor", "music"]].to_numpy().tolist() == [
         ["mean_copied_run", "generated"],
-        ["mean_copied_run", "real"],
+        ["mean_copied_run", "test"],
         ["max_copied_run", "generated"],
-        ["max_copied_run", "real"],
+        ["max_copied_run", "test"],
     ]
     values = descriptor_values(table)
     assert values["max_copied_run", "generated"] == 30
     assert 5.5 <= values["mean_copied_run", "generated"] <= 6.5
-    assert values["max_copied_run", "real"] <= 3
+    assert values["max_copied_run", "test"] <= 3

@@ -107,24 +107,25 @@ def test_histograms_equal_those_of_numpy(notes: pd.DataFrame, length: int):
 def test_distributions_by_hand():
     music = note_features.add_features(note_table([(0, 0, 0.3, 60, 1), (0, 0.1, 0.3, 60, 5), (0, 0.1, 50, 61, 127)]))
     table = note_features.feature_distributions({"generated": music, "test": music[:0], "validation": music})
-    assert list(table.columns) == ["feature", "source", "low", "high", "share"]
+    assert list(table.columns) == ["feature", "music", "low", "high", "fraction"]
     assert table["feature"].unique().tolist() == ["pitch", "step", "duration", "velocity"]
-    assert table["source"].unique().tolist() == ["generated", "validation"]
-    for _, bins in table.groupby(["feature", "source"]):
-        assert bins["share"].sum() == pytest.approx(1)
+    assert table["music"].unique().tolist() == ["generated", "validation"]
+    for _, bins in table.groupby(["feature", "music"]):
+        assert bins["fraction"].sum() == pytest.approx(1)
         assert (bins["low"].to_numpy()[1:] == bins["high"].to_numpy()[:-1]).all()
-    generated = table[table["source"] == "generated"]
-    pitch = generated[(generated["feature"] == "pitch") & (generated["share"] > 0)]
+    generated = table[table["music"] == "generated"]
+    pitch = generated[(generated["feature"] == "pitch") & (generated["fraction"] > 0)]
     assert pitch["low"].tolist() == [59.5, 60.5]
-    assert pitch["share"].tolist() == pytest.approx([2 / 3, 1 / 3])
-    step = generated[(generated["feature"] == "step") & (generated["share"] > 0)]
-    assert step[["low", "high", "share"]].to_numpy() == pytest.approx(np.array([[0, 0.005, 0.5], [0.075, 0.115, 0.5]]))
+    assert pitch["fraction"].tolist() == pytest.approx([2 / 3, 1 / 3])
+    step = generated[(generated["feature"] == "step") & (generated["fraction"] > 0)]
+    bins = step[["low", "high", "fraction"]].to_numpy()
+    assert bins == pytest.approx(np.array([[0, 0.005, 0.5], [0.075, 0.115, 0.5]]))
     duration = generated[generated["feature"] == "duration"]
     assert duration["low"].iloc[0] == pytest.approx(0.005)
-    assert duration["share"].iloc[-1] == pytest.approx(1 / 3)
+    assert duration["fraction"].iloc[-1] == pytest.approx(1 / 3)
 
 
 def test_distributions_of_no_music_have_the_columns_and_no_rows():
     table = note_features.feature_distributions({"generated": note_features.add_features(note_table([]))})
     assert table.empty
-    assert list(table.columns) == ["feature", "source", "low", "high", "share"]
+    assert list(table.columns) == ["feature", "music", "low", "high", "fraction"]

@@ -72,17 +72,17 @@ def test_distributions_are_the_table_on_common_bins():
         shown = {patch.get_label(): patch.get_data() for patch in axes.patches if isinstance(patch, StepPatch)}
         assert set(shown) == {"generated", "test music", "validation music"}
         for label, stairs in shown.items():
-            rows = table[(table["feature"] == feature) & (table["source"] == label.split()[0])]
+            rows = table[(table["feature"] == feature) & (table["music"] == label.split()[0])]
             areas = stairs.values * (np.diff(np.log2(stairs.edges)) if axes.get_xscale() == "log" else 1)
-            assert areas == pytest.approx(100 * rows["share"])
+            assert areas == pytest.approx(100 * rows["fraction"])
             assert stairs.edges[1:] == pytest.approx(rows["high"])
             assert stairs.edges == pytest.approx(shown["generated"].edges)
 
 
-@pytest.mark.parametrize("sources", [(), ("test",), ("test", "validation")])
-def test_a_source_without_notes_is_left_out(sources):
-    for axes in figures.draw_distributions(sample_reports.distributions(sources)).axes:
-        assert len(axes.patches) == len(sources)
+@pytest.mark.parametrize("names", [(), ("test",), ("test", "validation")])
+def test_music_without_notes_is_left_out(names):
+    for axes in figures.draw_distributions(sample_reports.distributions(names)).axes:
+        assert len(axes.patches) == len(names)
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=20, unique=True).map(sorted))

@@ -130,6 +130,12 @@ def test_numbers_of_the_run_are_on_the_page(whole):
         assert shown in text, shown
 
 
+def test_tables_name_the_music_that_generated_music_is_compared_with(whole):
+    headings = [text for _, _, text in whole.find_all("th")]
+    assert headings.count("validation music") == 2  # of both measures of overlap
+    assert headings[headings.index("descriptor") :][:3] == ["descriptor", "generated", "test music"]
+
+
 def test_settings_are_grouped_by_section(whole):
     captions = [text for _, _, text in whole.find_all("caption")]
     assert captions[:2] == ["train", "generate"]

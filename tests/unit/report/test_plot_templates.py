@@ -16,7 +16,7 @@ from tests.helpers.source_analysis import ROOT
 TEMPLATES = ROOT / ".dvc" / "plots"
 PLOTS = {
     # file: template, x, y, table
-    "distributions.csv": ("distributions", "low", "share", sample_reports.distributions()),
+    "distributions.csv": ("distributions", "low", "fraction", sample_reports.distributions()),
     "quantiles.csv": ("quantiles", "quantile", "value", sample_reports.quantiles()),
     "nll.csv": ("fields", "note_field", "nll", sample_reports.nll()),
     "overlap.csv": ("comparison", "feature", "value", sample_reports.overlap()),
@@ -75,7 +75,7 @@ def test_revisions_are_told_apart(specification):
     assert "rev" in [channel.get("field") for channel in channels if isinstance(channel, dict)]
 
 
-def test_every_source_and_split_has_a_colour(specification):
+def test_all_music_and_every_split_has_a_colour(specification):
     data = specification.pop("data")["values"]
     for color in find_values(specification, "color"):
         domain = color.get("scale", {}).get("domain") if isinstance(color, dict) else None

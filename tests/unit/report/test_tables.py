@@ -50,18 +50,18 @@ def test_this_network_stands_between_the_unigram_model_and_published_ones():
 
 def test_likelihoods_are_listed_by_music():
     samples = tables.nested_values(sample_reports.sample_nll(), "music", "note_field", "nll")
-    rows = tables.nll_by_field(nll() | samples)
+    rows = tables.nll_by_field(nll(), samples)
     assert {label: values["total"] for label, values in rows.items()} == {
         "test": 9.5,
         "validation": 9.25,
         "test, infill, gap of 1 note": 7.25,
         "test, infill, gap of 4 notes": 8.75,
         "test, unigram model": 14.5,
-        "test, beginnings as long as a sample": 9.75,
+        "test, excerpts as long as a sample": 9.75,
         "the network's own improvisations": 8.25,
     }
     assert rows["test"]["velocity"] == pytest.approx(9.5 / 4)
-    assert list(tables.nll_by_field(nll(test=False))) == ["validation"]
+    assert list(tables.nll_by_field(nll(test=False), {})) == ["validation"]
 
 
 def test_overlaps_of_a_feature_are_one_row():
@@ -69,13 +69,13 @@ def test_overlaps_of_a_feature_are_one_row():
     rows = tables.overlap_rows(table)
     assert rows[0] == tables.OverlapRow("mean", 0.8, 0.9, 0.75, 0.85)
     assert [row.feature for row in rows] == ["mean", "pitch", "notes_per_second"]
-    generated = table["source"] == "generated"
+    generated = table["music"] == "generated"
     assert np.isnan(tables.overlap_rows(table[~generated])[0].generated_area)
 
 
 def test_descriptors_are_shown_as_fractions_or_numbers():
-    descriptors = tables.nested_values(sample_reports.descriptors(), "descriptor", "source", "value")
-    rows = tables.descriptor_rows(descriptors | {"new_descriptor": {"real": 1234.5}})
+    descriptors = tables.nested_values(sample_reports.descriptors(), "descriptor", "music", "value")
+    rows = tables.descriptor_rows(descriptors | {"new_descriptor": {"test": 1234.5}})
     assert rows[0] == ("notes with the pitch of the previous note", "3.1\u00a0%", "2.7\u00a0%")
     assert rows[1] == ("most successive notes of one pitch", "5", "–")  # noqa: RUF001
     assert rows[-1] == ("new descriptor", "–", "1.23e+03")  # noqa: RUF001
