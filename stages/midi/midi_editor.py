@@ -27,7 +27,7 @@ from stages.midi.midi_events import (
 from stages.midi.midi_file import Track, parse_midi
 from stages.midi.midi_io import read_columns
 from stages.midi.midi_notes import DRUM_CHANNEL, SUSTAIN_PEDAL, Notes, pair_notes
-from stages.midi.overlaps import trim_overlaps
+from stages.midi.overlapping_notes import trim_overlaps
 from stages.midi.tempo_map import MIN_TICK_SECONDS, MidiError
 from stages.utils.atomic import atomic_file
 

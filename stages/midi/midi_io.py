@@ -34,7 +34,7 @@ import numpy as np
 from stages.midi.midi_events import NOTE_ON
 from stages.midi.midi_file import MidiFile, parse_midi
 from stages.midi.midi_notes import DRUM_CHANNEL, pair_notes
-from stages.midi.overlaps import next_onset, sort_and_deduplicate, trim_overlaps
+from stages.midi.overlapping_notes import next_onset, sort_and_deduplicate, trim_overlaps
 from stages.midi.tempo_map import MidiError
 
 if TYPE_CHECKING:
