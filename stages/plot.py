@@ -42,12 +42,12 @@ def main(dataset: str, train: dict[str, Any], generate: dict[str, Any], plot: Pl
         part.write_text(html, encoding="utf-8", newline="\n")
 
 
-def read_run(dataset: str, settings: dict[str, dict[str, Any]]) -> page.Run:
+def read_run(dataset: str, params: dict[str, dict[str, Any]]) -> page.Run:
     """Read everything that the page shows.
 
     Args:
         dataset: its name in params.yaml.
-        settings: the sections of params.yaml to show.
+        params: the sections of params.yaml to show.
 
     Raises:
         InputError: a file is missing or unreadable.
@@ -59,7 +59,7 @@ def read_run(dataset: str, settings: dict[str, dict[str, Any]]) -> page.Run:
         dataset_title=record.title if record else Path(dataset).name,
         sources=sources,
         show_published=is_maestro,
-        settings=settings,
+        params=params,
         splits=read_csv(paths.REPORTS / "splits.csv"),
         loss=read_csv(paths.REPORTS / "loss.csv"),
         parameters=int(read_csv(paths.REPORTS / "parameters.csv")["parameters"].sum()),

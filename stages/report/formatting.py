@@ -36,12 +36,12 @@ def format_words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def format_setting(value: Any) -> str:
+def format_param(value: Any) -> str:
     """Return a value of params.yaml as it is written there, a list with equal items as one of them."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        items = [format_setting(item) for item in value]
+        items = [format_param(item) for item in value]
         return items[0] if len(set(items)) == 1 else ", ".join(items)
     return f"{value:g}" if isinstance(value, float) else str(value)
 

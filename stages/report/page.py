@@ -33,7 +33,7 @@ FILTERS = {
     "fraction": formatting.format_fraction,
     "duration": formatting.format_duration,
     "words": formatting.format_words,
-    "setting": formatting.format_setting,
+    "param": formatting.format_param,
     "css_percent": formatting.css_percent,
 }
 """Filters of the template."""
@@ -46,7 +46,7 @@ class Run:
     dataset_title: str
     sources: Sequence[str]  # where the data are from, licence, citation: paragraphs of plain text
     show_published: bool  # whether published results are about this data set
-    settings: Mapping[str, Mapping[str, Any]]  # sections of params.yaml
+    params: Mapping[str, Mapping[str, Any]]  # sections of params.yaml
     splits: pd.DataFrame
     loss: pd.DataFrame
     parameters: int  # of the network
@@ -85,7 +85,7 @@ def render_page(run: Run) -> str:
         js=Markup((FOLDER / "page.js").read_text(encoding="utf-8").strip()),
         banner=_banner(run.cards),
         training=training,
-        stopped_early=training.epochs < run.settings["train"]["epochs"],
+        stopped_early=training.epochs < run.params["train"]["epochs"],
         train_split=train_split,
         passes=f"{training.notes_seen / max(train_split['notes'], 1):.1f}",
         nll_comparison=tables.nll_comparison(nll, run.show_published),

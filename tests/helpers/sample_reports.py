@@ -193,7 +193,7 @@ def run(**changed: object) -> Run:
         "dataset_title": "Music & <i>more</i>",
         "sources": ["Licence <x>", "Someone. A title. 2019."],
         "show_published": True,
-        "settings": {"train": {"lstm_units": 384, "stateful": True, "epochs": 9}, "generate": {"top_p": [1.0, 0.98]}},
+        "params": {"train": {"lstm_units": 384, "stateful": True, "epochs": 9}, "generate": {"top_p": [1.0, 0.98]}},
         "splits": splits(),
         "loss": loss(),
         "parameters": 12_345,

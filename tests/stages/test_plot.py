@@ -11,7 +11,7 @@ import pytest
 
 from stages import plot
 from stages.params.plot import PlotParams
-from stages.report.formatting import format_setting
+from stages.report.formatting import format_param
 from stages.utils import paths
 from stages.utils.errors import InputError
 from stages.utils.params_file import read_sections
@@ -73,13 +73,13 @@ def test_the_page_names_the_data_set_and_shows_published_results_for_it(drawn):
     assert "<dd>4 of 5<small>stopped early" in html
 
 
-def test_every_setting_of_training_and_generation_is_shown(drawn):
+def test_every_param_of_training_and_generation_is_shown(drawn):
     folder, params, _ = drawn
     html = (folder / paths.PAGE).read_text(encoding="utf-8")
-    settings = params["train"] | params["generate"]
-    assert len(settings) > 30
-    for name, value in settings.items():
-        assert f'<th scope="row">{name}</th><td>{format_setting(value)}</td>' in html
+    shown = params["train"] | params["generate"]
+    assert len(shown) > 30
+    for name, value in shown.items():
+        assert f'<th scope="row">{name}</th><td>{format_param(value)}</td>' in html
 
 
 @pytest.mark.slow

@@ -39,5 +39,5 @@ def test_numbers_are_rounded():
         ([0.9, 0.9], "0.9"),
     ],
 )
-def test_settings_are_shown_as_in_params_yaml(value, text):
-    assert formatting.format_setting(value) == text
+def test_params_are_shown_as_in_params_yaml(value, text):
+    assert formatting.format_param(value) == text

@@ -136,7 +136,7 @@ def test_tables_name_the_music_that_generated_music_is_compared_with(whole):
     assert headings[headings.index("descriptor") :][:3] == ["descriptor", "generated", "test music"]
 
 
-def test_settings_are_grouped_by_section(whole):
+def test_params_are_grouped_by_section(whole):
     captions = [text for _, _, text in whole.find_all("caption")]
     assert captions[:2] == ["train", "generate"]
     text = text_of(whole)
@@ -171,8 +171,8 @@ def test_too_few_excerpts_for_an_overlap_are_shown_as_dashes():
 
 
 def test_a_run_that_used_all_epochs_did_not_stop_early():
-    settings = {"train": {"epochs": 5}, "generate": {}}
-    assert "stopped early" not in page.render_page(sample_reports.run(settings=settings))
+    params = {"train": {"epochs": 5}, "generate": {}}
+    assert "stopped early" not in page.render_page(sample_reports.run(params=params))
 
 
 def test_an_infill_and_its_original_share_their_scale():
