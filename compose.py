@@ -17,7 +17,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, get_type_hints
 
 import numpy as np
@@ -259,7 +259,8 @@ def _sampling_config(options: Options) -> SamplingConfig:
         top_p = (top_p[STEP], options.top_p, options.top_p, options.top_p)
     if options.min_p is not None:
         min_p = (min_p[STEP], options.min_p, min_p[DURATION], min_p[VELOCITY])
-    return SamplingConfig((step, pitch, duration, velocity), top_p, min_p, default.drift_bias, default.repeat_bias)
+    config = SamplingConfig.from_params(default)
+    return replace(config, temperature=(step, pitch, duration, velocity), top_p=top_p, min_p=min_p)
 
 
 def _read(file: Path) -> tuple[bytes, pd.DataFrame]:

@@ -95,10 +95,7 @@ def _run_ours(notes: pd.DataFrame, seconds: float, num_samples: int) -> tuple[di
     single_thread_ops()
     params = read_yaml(ROOT / "params.yaml", Params)
     network, notes_seen, elapsed = _train_for(seconds, params.train, notes)
-    generate = params.generate
-    config = SamplingConfig(
-        generate.temperature, generate.top_p, generate.min_p, generate.drift_bias, generate.repeat_bias
-    )
+    config = SamplingConfig.from_params(params.generate)
     request = ContinuationRequest([np.zeros((0, 4), np.int32)] * num_samples, SAMPLE_NOTES)
     samples = [decode(fields) for fields in generate_continuations(network, request, seed=1, config=config)]
     summary = {"epochs": round(notes_seen / len(notes), 2), "targets_per_second": round(notes_seen / elapsed)}

@@ -155,8 +155,8 @@ def _generate_continuations(
 ) -> list[np.ndarray]:
     from stages.generation.continuation import ContinuationRequest, generate_continuations
 
-    request = ContinuationRequest(prompts, generate.sample_notes)
-    return generate_continuations(network, request, generate.seed, _sampling_config(generate), "continuations")
+    request, config = ContinuationRequest(prompts, generate.sample_notes), SamplingConfig.from_params(generate)
+    return generate_continuations(network, request, generate.seed, config, "continuations")
 
 
 def _generate_infills(network: BiLSTM, originals: Sequence[Excerpt], generate: GenerateParams) -> list[np.ndarray]:
@@ -169,14 +169,8 @@ def _generate_infills(network: BiLSTM, originals: Sequence[Excerpt], generate: G
         frames_to_future = int(onset[first_of_future] - onset[last_of_past])
         past, future = original.fields[: last_of_past + 1], original.fields[first_of_future:]
         gaps.append(Gap(past, future, frames_to_future))
-    request = InfillRequest(gaps, generate.gap_notes)
-    return generate_infills(network, request, generate.seed, _sampling_config(generate), "infills")
-
-
-def _sampling_config(generate: GenerateParams) -> SamplingConfig:
-    return SamplingConfig(
-        generate.temperature, generate.top_p, generate.min_p, generate.drift_bias, generate.repeat_bias
-    )
+    request, config = InfillRequest(gaps, generate.gap_notes), SamplingConfig.from_params(generate)
+    return generate_infills(network, request, generate.seed, config, "infills")
 
 
 def _infill_and_original(

@@ -1,6 +1,7 @@
 """How notes are sampled from the distributions of the network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 PerField = float | tuple[float, float, float, float]
 """One value for all fields of a note, or one each for step, pitch, duration and velocity."""
@@ -25,6 +26,11 @@ class SamplingConfig:
     min_p: PerField = 0.0
     drift_bias: PerField = 0.0
     repeat_bias: float = 0.0
+
+    @classmethod
+    def from_params(cls, params: Any) -> Self:
+        """Take the settings from an object with attributes of their names, such as the section `generate`."""
+        return cls(**{field.name: getattr(params, field.name) for field in fields(cls)})
 
 
 UNMODIFIED_SAMPLING = SamplingConfig()
