@@ -32,7 +32,7 @@ from stages.representation.grid_encoding import DURATION, FRAME_SECONDS, STEP, V
 from stages.representation.note_table import end_at_next_onset
 from stages.utils import paths
 from stages.utils.atomic import atomic_file, check_writable
-from stages.utils.errors import InputError
+from stages.utils.errors import InputError, describe_os_error
 from stages.utils.keras_setup import import_keras
 
 PAST_NOTES = 1000
@@ -371,7 +371,7 @@ def main() -> None:
     except InputError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
+        sys.exit(f"error: {describe_os_error(error)}")
 
 
 if __name__ == "__main__":

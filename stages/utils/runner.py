@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from stages.utils import startup
-from stages.utils.errors import InputError
+from stages.utils.errors import InputError, describe_os_error
 from stages.utils.params_file import read_sections
 from stages.utils.watchdog import when_gone
 
@@ -37,7 +37,7 @@ def run_stage(main: Callable[..., None], **sections: Any) -> None:
     except InputError as error:
         _exit(f"error: {error}", 1)
     except OSError as error:
-        _exit(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", 1)
+        _exit(f"error: {describe_os_error(error)}", 1)
     except MemoryError:
         _exit("error: out of memory; end other programs, or run this on a machine with more", 1)
     except KeyboardInterrupt:
