@@ -24,17 +24,19 @@ NLL_LABEL = "Negative log-likelihood (nats per note)"
 
 @dataclass(frozen=True)
 class FeatureAxis:
-    """The horizontal axis of a feature's distribution."""
+    """How a feature's distribution is shown: its heading and its horizontal axis."""
 
-    title: str
+    heading: str
     label: str
     logarithmic: bool
 
 
 FEATURE_AXES = {
     "pitch": FeatureAxis("Pitch", "Pitch (C4 = MIDI note 60)", False),
-    "step": FeatureAxis("Step", "Time since the previous onset (s; first bin from 0)", True),
-    "duration": FeatureAxis("Duration", "Sounding duration, pedal included (s)", True),
+    "step": FeatureAxis(
+        "Step: time from one onset to the next", "Time since the previous onset (s; first bin from 0)", True
+    ),
+    "duration": FeatureAxis("Duration, pedal included", "Sounding duration, pedal included (s)", True),
     "velocity": FeatureAxis("Velocity", "MIDI velocity (1 to 127)", False),
 }
 
@@ -169,7 +171,7 @@ def _draw_distribution(axes: Axes, distributions: pd.DataFrame, feature: str, pa
     axes.margins(x=0.01)
     axes.set_ylim(bottom=0)
     per = "doubling of time" if axis.logarithmic else "bin"
-    format_axes(axes, axis.title, axis.label, f"Notes per {per} (%)", palette)
+    format_axes(axes, axis.heading, axis.label, f"Notes per {per} (%)", palette)
 
 
 def _format_ticks(axes: Axes, feature: str) -> None:

@@ -20,13 +20,6 @@ from stages.representation.grid_encoding import FIELDS
 
 FOLDER = Path(__file__).parent
 
-DISTRIBUTION_HEADINGS = {
-    "pitch": "Pitch",
-    "step": "Step: time from one onset to the next",
-    "duration": "Duration, pedal included",
-    "velocity": "Velocity",
-}
-
 FILTERS = {
     "count": formatting.format_count,
     "fixed": formatting.format_fixed,
@@ -128,8 +121,8 @@ def _loss_charts(loss: pd.DataFrame, training: TrainingSummary) -> list[Chart]:
 def _distribution_charts(distributions: pd.DataFrame) -> list[Chart]:
     panels = figures.distribution_panels(distributions)
     return [
-        Chart(heading, Markup(panels[feature]), f"Histogram of {feature}: {_peaks(distributions, feature)}.")
-        for feature, heading in DISTRIBUTION_HEADINGS.items()
+        Chart(axis.heading, Markup(panels[feature]), f"Histogram of {feature}: {_peaks(distributions, feature)}.")
+        for feature, axis in figures.FEATURE_AXES.items()
     ]
 
 

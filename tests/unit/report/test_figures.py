@@ -66,7 +66,8 @@ def test_no_two_curves_differ_by_colour_alone():
 def test_distributions_are_the_table_on_common_bins():
     table = sample_reports.distributions()
     panels = figures.draw_distributions(table).axes
-    assert [axes.get_title(loc="left") for axes in panels] == ["Pitch", "Step", "Duration", "Velocity"]
+    headings = ["Pitch", "Step: time from one onset to the next", "Duration, pedal included", "Velocity"]
+    assert [axes.get_title(loc="left") for axes in panels] == headings
     for axes, feature in zip(panels, ("pitch", "step", "duration", "velocity"), strict=True):
         assert axes.get_xscale() == ("log" if feature in ("step", "duration") else "linear")
         shown = {patch.get_label(): patch.get_data() for patch in axes.patches if isinstance(patch, StepPatch)}

@@ -90,7 +90,8 @@ def test_no_column_has_a_name_that_dvc_overwrites(name):
 def test_distributions_show_the_same_features_and_scales_as_the_figure():
     template, x, y, table = PLOTS["distributions.csv"]
     specification = fill("distributions.csv", table, x, y, template)
-    for view, axes in zip(specification["concat"], figures.draw_distributions(table).axes, strict=True):
+    panels = zip(figures.FEATURE_AXES, figures.draw_distributions(table).axes, strict=True)
+    for view, (feature, axes) in zip(specification["concat"], panels, strict=True):
         assert view["title"] == axes.get_title(loc="left")
-        assert view["transform"][0]["filter"] == f"datum.feature === '{view['title'].lower()}'"
+        assert view["transform"][0]["filter"] == f"datum.feature === '{feature}'"
         assert view["encoding"]["x"]["scale"].get("type", "linear") == axes.get_xscale()
