@@ -36,7 +36,7 @@ def reduce_sizes(set_attribute=setattr) -> None:
 def make_batches(infill_rows: int):
     """Return training batches of pieces that are shorter than a window, so that devices count different notes."""
     from stages.training.data import BatchConfig, TrainingPiece, training_batches
-    from tests.helpers.numpy_model import random_fields
+    from tests.helpers.made_up_notes import random_fields
 
     pieces = [TrainingPiece(length, partial(_unstretched, random_fields(length, length))) for length in range(3, 12)]
     config = BatchConfig(

@@ -43,34 +43,22 @@ SMALL = {
     "render": {"sample_rate": 22050},
     "plot": {"dpi": 50},
 }
-STAGES = [
-    "check",
-    "download",
-    "extract",
-    "excerpt",
-    "preflight",
-    "train",
-    "evaluate",
-    "generate",
-    "compare",
-    "render",
-    "plot",
-]
+STAGES = tuple(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment variables of a command in a clone: this Python's programs come first on the path."""
+    """Return the environment variables of a command in a clone: this Python's programs come first on the path."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | more
 
 
 def run(*command: str, cwd: Path, **more: str) -> subprocess.CompletedProcess:
-    """A command in a clone, and what it printed."""
+    """Run a command in a clone, and return its exit status and what it printed."""
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment(**more))
 
 
 def make(target: str, repository: Path, *variables: str) -> subprocess.CompletedProcess:
-    """`make target` in a clone, with the programs of this Python in place of those that `make setup` would install."""
+    """Run `make target` in a clone, with this Python's programs instead of those that `make setup` would install."""
     return run(
         "make", target, f"VENV={sys.prefix}", f"BIN={sys.prefix}/bin", "--old-file=requirements.txt",
         f"--old-file={sys.prefix}/requirements", *variables, cwd=repository,
@@ -78,7 +66,7 @@ def make(target: str, repository: Path, *variables: str) -> subprocess.Completed
 
 
 def clone(target: Path) -> Path:
-    """The working tree as it stands, uncommitted changes included, as a git repository of its own."""
+    """Copy the working tree as it stands, uncommitted changes included, into a git repository of its own."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -96,12 +84,13 @@ def clone(target: Path) -> Path:
 
 
 def commit(repository: Path) -> None:
+    """Commit everything that git does not ignore."""
     assert run("git", "add", "-A", cwd=repository).returncode == 0
     assert run("git", "commit", "-qm", "as it stands", cwd=repository).returncode == 0
 
 
 def small_dataset(target: Path, train: int = 8) -> None:
-    """A data set of a few études: `train` to train on, two each to validate and to test."""
+    """Make a data set of a few études: `train` to train on, two each to validate and to test."""
     target.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(ROOT / "data/etudes/etudes.zip") as whole:
         table = whole.read("etudes-v1/etudes-v1.csv").decode("utf-8")
@@ -139,7 +128,7 @@ def change(repository: Path, **changes) -> None:
 
 
 def small_clone(target: Path, **changes) -> Path:
-    """A clone with the cut-down data set and SMALL settings, `changes` on top of them, committed."""
+    """Make a clone with the cut-down data set and SMALL settings, `changes` on top of them, committed."""
     repository = clone(target)
     small_dataset(repository / "data/own/small")
     change(repository, **SMALL)
@@ -149,14 +138,14 @@ def small_clone(target: Path, **changes) -> Path:
 
 
 def committed_copy(repository: Path, target: Path) -> Path:
-    """A clone with its cache, and a commit of what was made in it; the clone itself stays as it is."""
+    """Copy a clone with its cache, and commit what was made in it; the clone itself stays as it is."""
     shutil.copytree(repository, target, ignore=shutil.ignore_patterns("tmp"), dirs_exist_ok=True)
     commit(target)
     return target
 
 
 def fresh_clone(repository: Path, target: Path) -> Path:
-    """What `git clone` gives: what is in git, and nothing that DVC keeps."""
+    """Run `git clone`: the new clone has what is in git, and nothing that DVC keeps."""
     assert run("git", "clone", "-q", str(repository), str(target), cwd=repository).returncode == 0
     for command in (["config", "user.name", "t"], ["config", "user.email", "t@localhost"]):
         assert run("git", *command, cwd=target).returncode == 0
@@ -164,6 +153,6 @@ def fresh_clone(repository: Path, target: Path) -> Path:
 
 
 def changed_stages(repository: Path) -> set[str]:
-    """The stages of which `dvc status` says that something they depend on has changed."""
+    """Return the stages of which `dvc status` says that something they depend on has changed."""
     status = json.loads(run("dvc", "status", "--json", cwd=repository).stdout)
     return {name for name in status if name in STAGES}

@@ -6,7 +6,7 @@ import pandas as pd
 from stages.representation.grid_encoding import STEP, decode
 from stages.representation.note_table import PIECE_SCHEMA, write_notes, write_pieces
 from stages.utils import paths
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 
 def distinct_fields(seed: int, notes: int) -> np.ndarray:

@@ -63,6 +63,3 @@ def variable_length(number: int) -> bytes:
     while number := number >> 7:
         groups.append(number & 0x7F | 0x80)
     return bytes(reversed(groups))
-
-
-on, off = note_on, note_off  # for tests that do not use the full names yet

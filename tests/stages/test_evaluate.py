@@ -13,7 +13,7 @@ from stages.representation.note_table import sort_notes, write_notes, write_piec
 from stages.utils import paths
 from stages.utils.errors import InputError
 from stages.utils.json_io import read_json
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 PIECES = {
     "train": [("Bach", "Fugue"), ("Bach", "Suite")],

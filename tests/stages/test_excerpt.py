@@ -9,7 +9,7 @@ from stages.metrics import copying, note_features
 from stages.params.excerpt import ExcerptParams
 from stages.representation.note_table import read_notes, read_pieces, sort_notes, write_notes, write_pieces
 from stages.utils import paths
-from tests.helpers.numpy_model import note_table
+from tests.helpers.made_up_notes import note_table
 
 SPLITS = {"train": {0: 50, 1: 70}, "validation": {2: 2500, 3: 40}, "test": {4: 700, 5: 1300}}
 """The number of notes of each piece of each split."""

@@ -22,7 +22,7 @@ from stages.representation import note_table
 from stages.utils.csv_io import read_csv, write_csv
 from stages.utils.errors import InputError
 from tests.helpers import midi_bytes
-from tests.helpers.midi_bytes import off, on, pedal, tempo
+from tests.helpers.midi_bytes import note_off, note_on, pedal, tempo
 from tests.helpers.source_analysis import ROOT
 
 TABLE = "canonical_composer,canonical_title,split,year,midi_filename,audio_filename,duration\n"
@@ -38,8 +38,8 @@ def repository(tmp_path, monkeypatch):
 def song(number: int, num_notes: int = 3) -> bytes:
     """Return a short piece, a different one for each number."""
     keys = [60 + (number + step) % 12 for step in range(num_notes)]
-    events = [(100 * step, on(key, 50 + number % 60)) for step, key in enumerate(keys)]
-    return midi_bytes.file(events + [(100 * step + 50 + number, off(key)) for step, key in enumerate(keys)])
+    events = [(100 * step, note_on(key, 50 + number % 60)) for step, key in enumerate(keys)]
+    return midi_bytes.file(events + [(100 * step + 50 + number, note_off(key)) for step, key in enumerate(keys)])
 
 
 def put(**files: bytes) -> None:
@@ -127,8 +127,8 @@ def test_the_quantiles_are_those_of_each_column():
         for start in random_notes.sample(range(9000), 200):
             key = random_notes.randrange(30, 90)
             events += [
-                (start, on(key, random_notes.randrange(1, 128))),
-                (start + random_notes.randrange(9, 900), off(key)),
+                (start, note_on(key, random_notes.randrange(1, 128))),
+                (start + random_notes.randrange(9, 900), note_off(key)),
             ]
         put(**{f"song{number}": midi_bytes.file(events)})
     run(0, 0)

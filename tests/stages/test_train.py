@@ -20,7 +20,7 @@ from stages.training.cluster import Cluster
 from stages.training.losses import LOSS_SUMS
 from stages.utils import paths
 from stages.utils.errors import InputError
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 from tests.helpers.source_analysis import PLUMBING, ROOT, closure
 from tests.helpers.training_process import TrainingProcess
 

@@ -5,7 +5,7 @@ import pytest
 
 from stages.generation.continuation import ContinuationRequest, generate_continuations
 from stages.representation.grid_encoding import STEP
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import pytest
 
 from stages.generation import drift
 from stages.representation.grid_encoding import DURATION, DURATION_EDGES, PITCH, STEP, STEP_EDGES, VELOCITY
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 
 def fields_of(field, values):

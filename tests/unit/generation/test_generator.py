@@ -3,7 +3,7 @@
 import numpy as np
 
 from stages.generation.generator import map_by_length, notes_before
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 
 def test_map_by_length_calls_once_for_each_length_and_keeps_the_order():

@@ -9,7 +9,7 @@ from stages.generation.infill import Gap, InfillRequest, generate_infills
 from stages.model import history
 from stages.representation import grid_encoding
 from stages.representation.grid_encoding import PITCH, STEP
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 FIELDS = random_fields(8, 60)
 PAST = FIELDS[:20]

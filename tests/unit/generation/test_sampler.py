@@ -10,7 +10,7 @@ from stages.model import history
 from stages.model.bilstm import HeadInputs, pointed_durations
 from stages.representation import grid_encoding
 from stages.representation.grid_encoding import DURATION, PITCH, STEP, VELOCITY
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 NO_NOTES = np.zeros((0, 4), np.int32)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stages.metrics import copying, note_features
 from stages.utils.errors import InputError
-from tests.helpers.numpy_model import note_table
+from tests.helpers.made_up_notes import note_table
 
 pitch_arrays = st.lists(st.integers(60, 63), max_size=24).map(np.array)
 

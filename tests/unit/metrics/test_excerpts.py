@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stages.metrics.excerpts import evenly_spaced, excerpt_starts, take_excerpts
 from stages.representation.note_table import NOTE_SCHEMA, sort_notes, write_notes
 from stages.representation.stored_notes import StoredNotes
-from tests.helpers.numpy_model import note_table
+from tests.helpers.made_up_notes import note_table
 
 
 def random_pieces(sizes: dict[int, int]) -> pd.DataFrame:

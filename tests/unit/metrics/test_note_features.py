@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stages.metrics import note_features
 from stages.metrics.excerpts import excerpt_starts
 from stages.metrics.note_features import FEATURES
-from tests.helpers.numpy_model import note_table
+from tests.helpers.made_up_notes import note_table
 
 note_tables = st.lists(
     st.tuples(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stages.model.batching import PieceSource, window_batches
 from stages.model.history import PAD_PITCH, note_rows, padding_rows
 from stages.representation.grid_encoding import PITCH
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 
 def return_fields(fields):

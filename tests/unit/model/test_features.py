@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from stages.model import features, history
 from stages.representation.grid_encoding import PITCH, STEP
-from tests.helpers.numpy_model import ReferenceNote, few_keys_fields, random_fields
+from tests.helpers.made_up_notes import few_keys_fields, random_fields
+from tests.helpers.numpy_model import ReferenceNote
 
 
 @pytest.mark.parametrize("name", ["keyboard_features", "timing_histogram", "shared_ends_features", "pointer_features"])

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from stages.model import history
 from stages.representation.grid_encoding import DURATION, PITCH, STEP
-from tests.helpers.numpy_model import ReferenceNote, few_keys_fields, random_fields
+from tests.helpers.made_up_notes import few_keys_fields, random_fields
+from tests.helpers.numpy_model import ReferenceNote
 
 
 @pytest.mark.parametrize("repeated", [False, True])

@@ -8,7 +8,8 @@ from stages.model import history, likelihood
 from stages.model.bilstm import BiLSTM
 from stages.representation import grid_encoding
 from stages.representation.grid_encoding import DURATION, PITCH, STEP, VELOCITY
-from tests.helpers.numpy_model import ReferenceModel, random_fields
+from tests.helpers.made_up_notes import random_fields
+from tests.helpers.numpy_model import ReferenceModel
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stages.model.batching import PieceSource, field_batches, window_batches
 from stages.model.history import padding_rows
 from stages.model.row_expansion import expand_rows
-from tests.helpers.numpy_model import few_keys_fields, random_fields
+from tests.helpers.made_up_notes import few_keys_fields, random_fields
 
 
 def expanded(batch):

@@ -9,7 +9,7 @@ from stages.representation import note_table, parquet_io
 from stages.representation.grid_encoding import encode
 from stages.representation.stored_notes import COLUMNS, StoredNotes
 from stages.utils.errors import InputError
-from tests.helpers.note_columns import random_columns
+from tests.helpers.made_up_notes import random_columns
 
 PIECES, GROUP_NOTES = 40, 500
 

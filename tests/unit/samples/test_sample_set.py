@@ -14,7 +14,7 @@ from stages.samples.sample_set import Region, Sample, read_samples
 from stages.samples.sample_writer import write_samples
 from stages.utils.errors import InputError
 from tests.helpers.full_disk import disk_full_after
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 
 def note_table(seed, notes=20, real_notes=0):

@@ -9,7 +9,7 @@ import pytest
 from stages.model.history import PAD_PITCH
 from stages.representation.grid_encoding import PITCH, VELOCITY
 from stages.training.data import BatchConfig, TrainingPiece, training_batches
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 SEQ_LEN = 8
 CONFIG = {

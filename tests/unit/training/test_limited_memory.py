@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stages.representation import note_table
-from tests.helpers.note_columns import random_columns
+from tests.helpers.made_up_notes import random_columns
 from tests.helpers.source_analysis import ROOT
 
 pytestmark = [

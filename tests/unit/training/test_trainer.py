@@ -18,7 +18,7 @@ from stages.training.losses import LOSS_SUMS
 from stages.training.trainer import Trainer, TrainingConfig
 from stages.training.training_model import TrainingModel
 from stages.utils.csv_io import write_csv
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # tests/stages/test_train.py runs the same lines
 

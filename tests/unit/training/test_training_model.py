@@ -8,7 +8,8 @@ from stages.model import batching, history
 from stages.model.bilstm import BiLSTM
 from stages.training.losses import LOSS_SUMS
 from stages.training.training_model import TrainingModel
-from tests.helpers.numpy_model import ReferenceModel, random_fields
+from tests.helpers.made_up_notes import random_fields
+from tests.helpers.numpy_model import ReferenceModel
 
 
 @pytest.mark.parametrize("loss_on", ["all", "last"])

@@ -14,7 +14,7 @@ from stages.training.data import BatchConfig, TrainingPiece, training_batches
 from stages.training.losses import LossSums
 from stages.training.updates import make_updates
 from tests.helpers.jax_training import BATCH_SIZE, SIZES, make_model
-from tests.helpers.numpy_model import random_fields
+from tests.helpers.made_up_notes import random_fields
 from tests.helpers.source_analysis import ROOT
 
 CONFIG = {
