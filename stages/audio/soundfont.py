@@ -25,7 +25,7 @@ SILENCE_DB = 80.0
 """Attenuation in dB at which a note has become inaudible."""
 
 FILTER_HOP = 1024
-"""Samples between the windows in which the low-pass filter is applied; a window is twice as long, some 50 ms."""
+"""Distance in samples of the windows in which the low-pass filter is applied; a window is twice as long, some 50 ms."""
 
 # Generators (section 8.1.2) with their defaults. Times are in timecents, 1200 log2(s).
 _GENERATORS = {

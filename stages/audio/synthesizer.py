@@ -20,7 +20,7 @@ KEYBOARD_CENTER = 64.5
 """MIDI number of the middle of the keyboard, which sounds from the center."""
 
 KEYBOARD_HALF_WIDTH = 43.5
-"""Semitones from the center to the outermost keys of a piano."""
+"""Distance in semitones from the center to the outermost keys of a piano."""
 
 CLIP_KNEE = 0.5
 """Amplitude above which soft clipping begins: 6 dB below full scale."""
@@ -32,10 +32,10 @@ MAX_PEAK = 4.0
 """Highest amplitude before soft clipping. Sound with higher peaks at its target loudness gets less gain instead."""
 
 BITRATE = 96
-"""kbit/s, constant: only in such a file do players seek exactly, which a playhead needs."""
+"""Bit rate in kbit/s, constant: only in such a file do players seek exactly, which a playhead needs."""
 
 BLOCK_SECONDS = 10
-"""s of sound in memory at a time, besides the notes that still ring."""
+"""Length in seconds of the sound in memory at a time, besides the notes that still ring."""
 
 ENCODER_GAIN = 0.95
 """Factor by which LAME scales its input down."""
@@ -54,7 +54,7 @@ class Synthesizer:
         held: samples until each note is released.
         end: sample at which each note has faded.
         pitch: MIDI numbers.
-        gain: left and right amplitude, float32 `[notes, 2]`.
+        gain: left and right amplitude, float32, shape (notes, 2).
         releases: release envelope by pitch.
         tones: sound of a held key by pitch.
     """
@@ -86,8 +86,8 @@ class Synthesizer:
         """Yield successive blocks of the sound.
 
         Yields:
-            float32 `[samples, 2]` (left, right), unscaled: `BLOCK_SECONDS` each, and the last one up to the end of the
-            sound. Without notes, one second of silence.
+            Left and right, unscaled, float32, shape (samples, 2): `BLOCK_SECONDS` each, and the last one up to the end
+            of the sound. Without notes, one second of silence.
         """
         block_size = BLOCK_SECONDS * self.sample_rate
         last_block = int(self.onset.max(initial=-block_size)) // block_size
@@ -190,7 +190,7 @@ def _amplitude_histogram(blocks: Iterator[np.ndarray]) -> tuple[np.ndarray, floa
 
 
 def _pan(pitch: np.ndarray) -> np.ndarray:
-    """Return left and right amplitude, float32 `[notes, 2]`, with the same power for all keys."""
+    """Return left and right amplitude, float32, shape (notes, 2), with the same power for all keys."""
     position = np.clip((pitch.astype(np.float64) - KEYBOARD_CENTER) / KEYBOARD_HALF_WIDTH, -1, 1)
     angle = np.pi / 4 * (1 + 0.5 * position)
     return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)

@@ -14,7 +14,7 @@ from stages.representation.parquet_io import read_table, write_table
 PITCH_SCHEMA = pa.schema([("piece", pa.int32()), ("pitch", pa.uint8())])
 
 CHORD_FRAMES = 3
-"""Frames; onsets at most 30 ms apart belong to one chord, in which the order of onsets is chance."""
+"""Largest distance in frames of successive onsets of one chord: 30 ms, within which the order of onsets is chance."""
 
 
 def pitch_sequences(notes: pd.DataFrame) -> list[np.ndarray]:

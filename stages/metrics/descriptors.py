@@ -7,10 +7,10 @@ non-decreasing) or velocity, shape (notes,).
 import numpy as np
 
 ONSET_TOLERANCE_FRAMES = 5
-"""Frames; onsets less than 50 ms apart count as simultaneous, the tolerance of mir_eval for comparing onsets."""
+"""Tolerance in frames: onsets less than 50 ms apart count as simultaneous, as where mir_eval compares onsets."""
 
 NGRAM_NOTES = 8
-"""Notes of the sequences whose repetition `repeated_ngram_rate` counts."""
+"""Length in notes of the sequences whose repetition `repeated_ngram_rate` counts."""
 
 
 def repeated_note_rate(pitch: np.ndarray) -> float:

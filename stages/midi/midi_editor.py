@@ -32,7 +32,8 @@ from stages.midi.tempo_map import MIN_TICK_SECONDS, MidiError
 from stages.utils.atomic import atomic_file
 
 MAX_TICK_SECONDS = 0.002
-"""s; longest tick of a written file, so that added notes are in time. The resolution is raised where it can be."""
+"""Longest tick of a written file in seconds, so that added notes are in time. The resolution is raised where it can
+be."""
 
 MAX_TICKS_PER_QUARTER = 32767
 """Highest resolution that the header of a MIDI file can hold."""

@@ -23,21 +23,22 @@ NOTE_OFF, NOTE_ON, CONTROL_CHANGE, PROGRAM_CHANGE, PITCH_BEND = 0x80, 0x90, 0xB0
 SYSEX, SYSEX_PACKET, META = 0xF0, 0xF7, 0xFF
 
 SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
-"""Data bytes of system common and real-time messages, which are for cables and not for files, but stand in some. The
-statuses missing here are undefined (MIDI 1.0)."""
+"""Number of data bytes of system common and real-time messages, which are for cables and not for files, but stand in
+some. The statuses missing here are undefined (MIDI 1.0)."""
 
 SET_TEMPO, END_OF_TRACK = 0x51, 0x2F
 """Numbers of meta events."""
 
 MAX_DELTA = 0x0FFFFFFF
-"""ticks; longest delta time, in four bytes (Standard MIDI Files 1.0)."""
+"""Longest delta time in ticks, which takes four bytes (Standard MIDI Files 1.0)."""
 
 MAX_WINDOW, MIN_WINDOW = 1 << 18, 1 << 9
-"""Bytes among which plain events in a row are looked for: few after a short row, many after a long one."""
+"""Most and fewest bytes among which plain events in a row are looked for: few after a short row, many after a long
+one."""
 
 MAX_PATIENCE = 128
-"""Plain events parsed one by one before a row of them is looked for: one after a long row, this many after short ones.
-So neither MAESTRO nor a file of alternating kinds of events takes long."""
+"""Most plain events parsed one by one before a row of them is looked for: one after a long row, this many after short
+ones. So neither MAESTRO nor a file of alternating kinds of events takes long."""
 
 _PLAIN = frozenset([*range(NOTE_OFF, PROGRAM_CHANGE), *range(PITCH_BEND, SYSEX)])
 """Statuses of plain events."""
@@ -50,10 +51,10 @@ class Events:
     """Events in the order of the file.
 
     Attributes:
-        tick: time from the beginning of the track in ticks, int64 `[events]`.
-        status: uint8 `[events]`; of an event without a status byte, the running status.
-        data1: uint8 `[events]`, at most 127: first data byte of a channel message, number of a meta event, else 0.
-        data2: uint8 `[events]`, at most 127: second data byte of a channel message, else 0.
+        tick: time from the beginning of the track in ticks, int64, shape (events,).
+        status: of an event without a status byte, the running status; uint8, shape (events,).
+        data1: first data byte of a channel message, number of a meta event, else 0; up to 127, uint8, shape (events,).
+        data2: second data byte of a channel message, else 0; up to 127, uint8, shape (events,).
         meta: for the row of each meta event, where its length and its data begin and end in the bytes of the file.
     """
 

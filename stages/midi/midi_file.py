@@ -11,8 +11,8 @@ from stages.midi.tempo_map import MidiError, TempoMap
 TRACK = b"MTrk"
 
 MAX_BYTES = 32_000_000
-"""A longer file is regarded as damaged. Music of an hour takes less than a hundredth of it; its events take up to 40
-times as much memory."""
+"""Most bytes of a file; a longer one is regarded as damaged. Music of an hour takes less than a hundredth of it; its
+events take up to 40 times as much memory."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_SECONDS = 24 * 3600.0
-"""s; a file that plays for longer is regarded as damaged."""
+"""Longest playing time of a file in seconds; one that plays for longer is regarded as damaged."""
 
 TICKS_PER_SECOND = 1000
 """Resolution of the files that `write_midi` makes. The 10 ms frames of the grid are exact in it, and pretty_midi, which

@@ -36,13 +36,13 @@ class Notes:
     """Notes outside the drum channel that have an end, in order of onset. Times are in ticks.
 
     Attributes:
-        channel: 0 to 15, uint8 `[notes]`.
-        pitch: uint8 `[notes]`.
-        velocity: 1 to 127, uint8 `[notes]`.
-        onset: tick of the note-on, int64 `[notes]`.
-        key_offset: tick of the note-off, later than the onset, int64 `[notes]`.
-        sound_offset: tick at which key and pedal are up, int64 `[notes]`.
-        note_on: the event that begins the note, counted through all tracks laid end to end; int64 `[notes]`.
+        channel: 0 to 15, uint8, shape (notes,).
+        pitch: uint8, shape (notes,).
+        velocity: 1 to 127, uint8, shape (notes,).
+        onset: tick of the note-on, int64, shape (notes,).
+        key_offset: tick of the note-off, later than the onset, int64, shape (notes,).
+        sound_offset: tick at which key and pedal are up, int64, shape (notes,).
+        note_on: the event that begins the note, counted through all tracks laid end to end; int64, shape (notes,).
         note_off: the event that ends it, likewise.
     """
 
@@ -61,11 +61,11 @@ class _Messages:
     """The events of all tracks in order of time.
 
     Attributes:
-        number: of the event, counted through all tracks laid end to end; int64 `[messages]`.
-        tick: int64 `[messages]`.
-        status: uint8 `[messages]`.
-        data1: pitch or controller number, uint8 `[messages]`.
-        data2: velocity or value of a controller, uint8 `[messages]`.
+        number: of the event, counted through all tracks laid end to end; int64, shape (messages,).
+        tick: int64, shape (messages,).
+        status: uint8, shape (messages,).
+        data1: pitch or controller number, uint8, shape (messages,).
+        data2: velocity or value of a controller, uint8, shape (messages,).
     """
 
     number: np.ndarray

@@ -17,10 +17,11 @@ from stages.utils.dask_cluster import dask_cluster, scheduler_address
 from stages.utils.ordered_map import map_in_order
 
 FILES_PER_TASK = 16
-"""Files that a worker reads at a time: some 10 ms of work, and some MB of notes to send back."""
+"""Number of files that a worker reads at a time: some 10 ms of work, and some MB of notes to send back."""
 
 TASKS_PER_WORKER = 8
-"""Tasks under way, done or not: enough that no worker waits while a row group is written, some 10 MB of notes each."""
+"""Number of tasks under way for each worker, done or not: enough that none waits while a row group is written, some
+10 MB of notes each."""
 
 COLUMN_TYPES = {
     "start": np.float64,

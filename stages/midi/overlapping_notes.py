@@ -12,10 +12,10 @@ def sort_and_deduplicate(
     first `offsets`, then of the second.
 
     Args:
-        onset: ticks, int64 `[notes]`.
-        pitch: 0 to 127, uint8 `[notes]`.
-        velocity: uint8 `[notes]`.
-        offsets: ticks, int64 `[notes]` each.
+        onset: ticks, int64, shape (notes,).
+        pitch: 0 to 127, uint8, shape (notes,).
+        velocity: uint8, shape (notes,).
+        offsets: ticks, int64, shape (notes,) each.
     """
     onset_and_pitch = onset * 128 + pitch
     rows = np.argsort(onset_and_pitch, kind="stable")
@@ -44,10 +44,10 @@ def trim_overlaps(
     onset and pitch the loudest is kept.
 
     Args:
-        onset: ticks, int64 `[notes]`, in any order.
-        offset: ticks, int64 `[notes]`.
-        pitch: uint8 `[notes]`.
-        velocity: uint8 `[notes]`.
+        onset: ticks, int64, shape (notes,), in any order.
+        offset: ticks, int64, shape (notes,).
+        pitch: uint8, shape (notes,).
+        velocity: uint8, shape (notes,).
 
     Returns:
         The same four, sorted by onset, then pitch.

@@ -5,11 +5,12 @@ import numpy as np
 from stages.utils.errors import InputError
 
 DEFAULT_TEMPO = 500_000
-"""Microseconds per quarter note until the first tempo message: 120 quarter notes a minute (Standard MIDI Files 1.0)."""
+"""Tempo until the first tempo message in microseconds per quarter note: 120 quarter notes a minute (Standard MIDI Files
+1.0)."""
 
 MIN_TICK_SECONDS = 1e-9
-"""s; shortest tick that is accepted. With it, different ticks stay different in float64 for as long as a file may play.
-Usual ticks take 1e-5 to 1e-3 s."""
+"""Shortest tick in seconds that is accepted. With it, different ticks stay different in float64 for as long as a file
+may play. Usual ticks take 1e-5 to 1e-3 s."""
 
 
 class MidiError(InputError):
@@ -20,9 +21,9 @@ class TempoMap:
     """The tempo map of a MIDI file: sections of constant tempo, between which time is linear in ticks.
 
     Attributes:
-        section_tick: first tick of each section, int64 `[sections]`.
-        section_start: time of that tick in s, float64 `[sections]`.
-        tick_seconds: length of a tick in each section in s, float64 `[sections]`.
+        section_tick: first tick of each section, int64, shape (sections,).
+        section_start: time of that tick in s, float64, shape (sections,).
+        tick_seconds: length of a tick in each section in s, float64, shape (sections,).
     """
 
     def __init__(self, change_tick: np.ndarray, tempo: np.ndarray, ticks_per_quarter: int) -> None:
