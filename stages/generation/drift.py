@@ -110,7 +110,7 @@ def update_drift_state(state, fields):
 
 
 def tilts(state, drift_bias):
-    """Return by what the measure of each field is multiplied and added to the field's log-probabilities.
+    """Return the tilt of each field: the factor of its measure in what is added to its log-probabilities.
 
     Args:
         state: float32, shape (batch, 9), see `drift_state`.

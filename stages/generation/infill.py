@@ -45,7 +45,7 @@ class InfillRequest:
     """Infills to generate.
 
     Attributes:
-        gaps: the gaps to fill.
+        gaps: the gaps to infill.
         num_notes: notes of each infill, at most; fewer fit where keys or frames run out.
     """
 
@@ -60,7 +60,7 @@ def generate_infills(
     config: SamplingConfig = UNMODIFIED_SAMPLING,
     progress: str | None = None,
 ) -> list[np.ndarray]:
-    """Generate an infill of each gap. What holds of seeds is the same as in `generate_continuations`.
+    """Generate an infill of each gap. Seeds work as in `generate_continuations`.
 
     Args:
         network: the trained network.

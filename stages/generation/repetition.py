@@ -47,7 +47,8 @@ def repetition_state(fields: np.ndarray) -> np.ndarray:
 
     Returns:
         int32, shape (HISTORY_NOTES, 3), the last note last: for each note its step, its pitch (NO_PITCH: there is no
-        such note), and how many notes up to this one have the pitches of as many last notes of the piece.
+        such note), and the length in notes of the match that ends at this note: so many last pitches up to it equal the
+        last pitches of the piece. It is 0 for the last note itself.
     """
     state = np.zeros((HISTORY_NOTES, 3), np.int32)
     state[:, _PITCH] = NO_PITCH

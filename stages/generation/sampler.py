@@ -41,7 +41,8 @@ class NoteSampler(keras.Model):
 
         future_outputs, next_note: float32, shape (batch, ...), see `FutureContext`.
         frames_to_future: int32, shape (batch,): from the last onset of the past to the first onset of the future.
-        first_frame, last_frame: int32, shape (batch,): between them are all new onsets, from the last of the past.
+        first_frame, last_frame: int32, shape (batch,): the first and the last frame in which a new onset may be,
+            counted from the last onset of the past.
     """
 
     def __init__(self, network: BiLSTM, infill: bool) -> None:

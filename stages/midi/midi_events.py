@@ -55,7 +55,8 @@ class Events:
         status: of an event without a status byte, the running status; uint8, shape (events,).
         data1: first data byte of a channel message, number of a meta event, else 0; up to 127, uint8, shape (events,).
         data2: second data byte of a channel message, else 0; up to 127, uint8, shape (events,).
-        meta: for the row of each meta event, where its length and its data begin and end in the bytes of the file.
+        meta: for the row of each meta event, the index of the first byte of its length in the file, and the index after
+            the last byte of its data.
     """
 
     tick: np.ndarray
@@ -72,8 +73,11 @@ def parse_events(data: bytes, begin: int, end: int) -> Events:
 
     Args:
         data: the bytes of a file.
-        begin: where the events of the track begin.
-        end: where they end at the latest: the end of the chunk.
+        begin: index of the first byte of the track's events.
+        end: index after the last byte of the chunk, where the events end at the latest.
+
+    Returns:
+        The events, that of the end of the track included.
 
     Raises:
         MidiError: an event is cut off, has an undefined status or none, or a number of more than four bytes.
@@ -100,7 +104,19 @@ def parse_events(data: bytes, begin: int, end: int) -> Events:
 
 
 def split_events(data: bytes, begin: int, end: int) -> list[bytes]:
-    """Return the bytes of each event that `parse_events` finds, without delta times; those are not kept there."""
+    """Return the bytes of each event that `parse_events` finds.
+
+    Args:
+        data: the bytes of a file.
+        begin: index of the first byte of the track's events.
+        end: index after the last byte of the chunk.
+
+    Returns:
+        For each event its bytes without the delta time, and without a status byte where it has a running status.
+
+    Raises:
+        MidiError: see `parse_events`.
+    """
     rows, _, _ = _parse_one_by_one(data, begin, end, 0, end)
     return [data[row.begin : row.end] for row in rows]
 
@@ -110,11 +126,11 @@ def parse_number(data: bytes, begin: int, end: int) -> tuple[int, int]:
 
     Args:
         data: the bytes of a file.
-        begin: where the number begins.
-        end: where the track ends.
+        begin: index of the first byte of the number.
+        end: index after the last byte of the track.
 
     Returns:
-        The number, and the position after it.
+        The number, and the index after its last byte.
 
     Raises:
         MidiError: the number is cut off, or has more than four bytes.
@@ -165,7 +181,12 @@ def _encode_delta(delta: int) -> bytes:
 
 
 class _Row(NamedTuple):
-    """One event: the attributes of `Events`, but a delta time; and where it stands, without its delta time."""
+    """One event: the attributes of `Events`, but with a delta time in place of the tick, and where it stands.
+
+    Attributes:
+        begin: index of the first byte after its delta time.
+        end: index after its last byte.
+    """
 
     delta: int
     status: int
@@ -185,7 +206,17 @@ def _to_columns(rows: Sequence[_Row]) -> _Columns:
 
 
 def _parse_plain(data: bytes, begin: int, end: int, running: int) -> tuple[_Columns, int]:
-    """Parse the plain events in a row that come first, of which there may be none, and return how long they are."""
+    """Parse the plain events in a row that come first, of which there may be none.
+
+    Args:
+        data: the bytes of a file.
+        begin: index of the first byte to look at, that of a delta time.
+        end: index after the last byte to look at.
+        running: the running status.
+
+    Returns:
+        The events, and the number of bytes that they take.
+    """
     window = np.frombuffer(data, np.uint8, end - begin, begin)
     low = np.frombuffer(data[begin:end].translate(None, _HIGH_BYTES), np.uint8)
     high = np.flatnonzero(window > 127)
@@ -219,7 +250,7 @@ def _parse_one_by_one(data: bytes, position: int, end: int, running: int, patien
     """Parse events up to and with the end of the track, or the last of `patience` plain ones in a row.
 
     Returns:
-        The events, at least one, the position after them and the running status.
+        The events, at least one, the index after their last byte, and the running status.
     """
     rows: list[_Row] = []
     plain_in_a_row, has_ended = 0, False
@@ -241,7 +272,17 @@ def _parse_one_by_one(data: bytes, position: int, end: int, running: int, patien
 
 
 def _parse_message(data: bytes, position: int, end: int, status: int) -> tuple[int, int, int]:
-    """Return data1 and data2 of `Events`, and where a message ends whose bytes after the status are at `position`."""
+    """Parse what follows the status of a message.
+
+    Args:
+        data: the bytes of a file.
+        position: index of the first byte after the status.
+        end: index after the last byte of the track.
+        status: the status.
+
+    Returns:
+        data1 and data2 of `Events`, and the index after the last byte of the message.
+    """
     if status < NOTE_OFF:
         raise MidiError(f"has a data byte without a status at byte {position}")
     if status < SYSEX:
