@@ -288,7 +288,7 @@ def _targets(path: Path, options: Options, seconds: float, midi_bytes: float) ->
         raise InputError(f"{path}: --out names the MIDI file; the sound goes to a .mp3 file next to it")
     targets = list(_numbered(path, options.takes))
     if not path.parent.is_dir():
-        raise InputError(f"{path.parent}: no such folder")
+        raise InputError(f"{path.parent}: no such folder; create it, or name another one with --out")
     sizes = {target: round(midi_bytes) for target in targets}
     if options.audio:
         sizes |= {target.with_suffix(".mp3"): round(MP3_BYTES_PER_SECOND * seconds) for target in targets}

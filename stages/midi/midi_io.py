@@ -135,5 +135,5 @@ def _why_no_notes(file: MidiFile) -> str:
     if not len(is_drum):
         return "has no notes"
     if is_drum.all():
-        return "has notes on the drum channel alone"
-    return "has no note that ends, but on the drum channel" if is_drum.any() else "has no note that ends"
+        return "has notes only on the drum channel"
+    return "has no note outside the drum channel that ends" if is_drum.any() else "has no note that ends"

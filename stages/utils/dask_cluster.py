@@ -72,7 +72,7 @@ def dask_cluster(address: str) -> Iterator[DaskCluster]:
     try:
         asyncio.run(_check_scheduler(address))
     except (OSError, ValueError) as error:
-        reason = str(error) or "what listens there is none"
+        reason = str(error) or "what listens there is not a Dask scheduler"
         raise InputError(
             f"{ADDRESS_VARIABLE} = {address}: no Dask scheduler answers ({reason}); start one with"
             f" `python -m dask scheduler`, or unset {ADDRESS_VARIABLE} to work on this machine alone"

@@ -62,7 +62,10 @@ def import_keras(backend: str | None = None) -> None:
     expected = configure_keras(backend)
     if "keras" not in sys.modules:
         if importlib.util.find_spec(expected["backend"]) is None:
-            raise InputError(f"the Keras backend {expected['backend']} is not installed in {sys.prefix}")
+            raise InputError(
+                f"the Keras backend {expected['backend']} is not installed in {sys.prefix}; docs/scaling.md says how to"
+                " install JAX, `make setup` installs TensorFlow"
+            )
         with ending_at_once(), _without_notices():
             import keras  # noqa: F401
     if expected["backend"] == "tensorflow":

@@ -176,7 +176,7 @@ def test_audio_writes_an_mp3_file(call, tmp_path):
             " silenced-continued.mid is not written",
         ),
         (["continue", "mine.mid"], "mine-continued.mid: exists already; --force overwrites it"),
-        (["improvise", "--out", "nowhere/a.mid"], "nowhere: no such folder"),
+        (["improvise", "--out", "nowhere/a.mid"], "nowhere: no such folder; create it, or name another one with --out"),
         (["improvise", "--out", ".", "--force"], ".: is a folder; --out names a file in it"),
         (["infill", "mine.mid", "--from", "9", "--to", "3"], "--from 9 --to 3: the gap must end after it begins"),
         (["infill", "mine.mid", "--from", "14", "--to", "99"], "a gap needs notes before and after it"),
