@@ -32,7 +32,7 @@ from stages.representation.grid_encoding import DURATION, FRAME_SECONDS, STEP, V
 from stages.representation.note_table import end_at_next_onset
 from stages.utils import paths
 from stages.utils.atomic import atomic_file, check_writable
-from stages.utils.errors import InputError, describe_os_error
+from stages.utils.errors import OUT_OF_MEMORY, InputError, describe_os_error
 from stages.utils.keras_setup import import_keras
 
 PAST_NOTES = 1000
@@ -196,11 +196,20 @@ def infill(file: Input, start: GapStart, end: GapEnd, notes: NoteCount = None, *
             f"{file}: a gap needs notes before and after it; here the first begins at {onset[0]:.2f} s and the last at"
             f" {onset[-1]:.2f} s (to add notes after the last, use `continue`)"
         )
+    last_onset = _on_grid(onset[onset < start][-1])
+    # Between these frames, counted from the last onset of the past, are all new onsets.
+    first_frame, end_frame = max(0, _first_frame(start - last_onset)), _first_frame(end - last_onset)
+    if end_frame <= first_frame:
+        raise InputError(
+            f"--from {start:g} --to {end:g}: too short a gap; onsets are at least {FRAME_SECONDS:g} s apart"
+        )
     count = notes or _note_count(onset, start, end)
     size = 2 * len(data) + MIDI_BYTES_PER_NOTE * count
     targets = _targets(options.out or file.with_name(f"{file.stem}-infilled.mid"), options, _end(table), size)
-    infills = _generate_infills(table, start, end, count, options)
-    last_onset = _on_grid(onset[onset < start][-1])
+    # The removed notes decide nothing: a note that one of them would end sounds longer without it.
+    rest = _read_without(file, data, start, end)
+    is_past = rest["start"] < start
+    infills = _generate_infills(rest[is_past], rest[~is_past], (first_frame, end_frame), count, options)
     for target, notes_on_grid in zip(targets, infills, strict=True):
         editor = MidiEditor(data)
         editor.remove(start, end)
@@ -222,21 +231,22 @@ def _generate_continuations(prompt: np.ndarray, seconds: float, options: Options
     return generate_continuations(network, request, options.seed, config, "sampling")
 
 
-def _generate_infills(notes: pd.DataFrame, start: float, end: float, count: int, options: Options) -> list[np.ndarray]:
+def _generate_infills(
+    before: pd.DataFrame, after: pd.DataFrame, frames: tuple[int, int], count: int, options: Options
+) -> list[np.ndarray]:
     config, model = _sampling_config(options), _existing(options.model)
     import_keras()
     from stages.generation.infill import Gap, InfillRequest, generate_infills
     from stages.model.serialization import load_model
 
     network = load_model(model)
-    before, after = notes[notes["start"] < start], notes[notes["start"] >= end]
     last_onset = _on_grid(before["start"].iloc[-1])
     gap = Gap(
         past=encode(before)[-PAST_NOTES:],
         future=encode(after)[:FUTURE_NOTES],
         frames_to_future=max(1, round((after["start"].iloc[0] - last_onset) / FRAME_SECONDS)),
-        first_frame=max(0, _first_frame(start - last_onset)),
-        end_frame=max(1, _first_frame(end - last_onset)),
+        first_frame=frames[0],
+        end_frame=frames[1],
     )
     return generate_infills(network, InfillRequest([gap] * options.takes, count), options.seed, config, "sampling")
 
@@ -277,6 +287,16 @@ def _read(file: Path) -> tuple[bytes, pd.DataFrame]:
     return data, notes
 
 
+def _read_without(file: Path, data: bytes, start: float, end: float) -> pd.DataFrame:
+    # The notes of a file without those that begin from `start` to before `end`.
+    editor = MidiEditor(data)
+    editor.remove(start, end)
+    try:
+        return midi_io.read_midi(editor.encode())
+    except MidiError as error:
+        raise InputError(f"{file}: {error}") from None
+
+
 def _end(notes: pd.DataFrame) -> float:
     return float((notes["start"] + notes["sounding_duration"]).max())
 
@@ -284,6 +304,8 @@ def _end(notes: pd.DataFrame) -> float:
 def _targets(path: Path, options: Options, seconds: float, midi_bytes: float) -> list[Path]:
     # One file a take, of so many seconds and about so many bytes. What would be overwritten or cannot be written is
     # refused before any work is done.
+    if not path.name:
+        raise InputError(f"{path}: is a folder; --out names a file in it")
     if options.audio and path.suffix == ".mp3":
         raise InputError(f"{path}: --out names the MIDI file; the sound goes to a .mp3 file next to it")
     targets = list(_numbered(path, options.takes))
@@ -372,6 +394,8 @@ def main() -> None:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {describe_os_error(error)}")
+    except MemoryError:
+        sys.exit(f"error: {OUT_OF_MEMORY}")
 
 
 if __name__ == "__main__":

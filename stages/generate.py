@@ -166,7 +166,7 @@ def _generate_infills(network: BiLSTM, originals: Sequence[Excerpt], generate: G
     gaps = []
     for original in originals:
         onset = np.cumsum(original.fields[:, STEP])
-        frames_to_future = int(onset[first_of_future] - onset[last_of_past])
+        frames_to_future = max(1, int(onset[first_of_future] - onset[last_of_past]))  # 0 within a chord
         past, future = original.fields[: last_of_past + 1], original.fields[first_of_future:]
         gaps.append(Gap(past, future, frames_to_future))
     request, config = InfillRequest(gaps, generate.gap_notes), SamplingConfig.from_params(generate)

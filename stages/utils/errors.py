@@ -1,5 +1,7 @@
 """The one exception for input that cannot be used, and the line for what the operating system refuses."""
 
+OUT_OF_MEMORY = "out of memory; end other programs, or run this on a machine with more"
+
 
 class InputError(Exception):
     """Something the user gave cannot be used: a file, a setting, an option.

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from stages.utils import startup
-from stages.utils.errors import InputError, describe_os_error
+from stages.utils.errors import OUT_OF_MEMORY, InputError, describe_os_error
 from stages.utils.params_file import read_sections
 from stages.utils.watchdog import when_gone
 
@@ -39,7 +39,7 @@ def run_stage(main: Callable[..., None], **sections: Any) -> None:
     except OSError as error:
         _exit(f"error: {describe_os_error(error)}", 1)
     except MemoryError:
-        _exit("error: out of memory; end other programs, or run this on a machine with more", 1)
+        _exit(f"error: {OUT_OF_MEMORY}", 1)
     except KeyboardInterrupt:
         _exit("interrupted", 130)
 

@@ -15,11 +15,12 @@ import soundfile
 
 import compose
 from stages.check import Params
-from stages.generation import continuation
+from stages.generation import continuation, infill
 from stages.generation.sampling_config import SamplingConfig
 from stages.midi import midi_io
 from stages.model import serialization
 from stages.model.bilstm import BiLSTM
+from stages.representation.grid_encoding import DURATION
 from stages.utils.yaml_io import read_yaml
 from tests.helpers import midi_bytes
 from tests.helpers.full_disk import disk_full_after
@@ -158,6 +159,23 @@ def test_infill_of_an_empty_gap_is_as_dense_as_the_music_around_it(call, tmp_pat
     assert 4 + 10 <= len(notes_of(tmp_path / "dense.mid")) <= 4 + 12
 
 
+def test_what_is_removed_from_a_gap_decides_nothing(call, tmp_path, monkeypatch):
+    # Under the pedal the first note sounds until its key is struck again: in the gap, or else after it.
+    events = [(0, midi_bytes.pedal(127))]
+    for onset, pitch in [(100, 60), (3000, 60), (6000, 64), (9000, 60)]:
+        events += [(onset, midi_bytes.note_on(pitch)), (onset + 100, midi_bytes.note_off(pitch))]
+    (tmp_path / "a.mid").write_bytes(midi_bytes.file(events))
+    gaps = []
+
+    def generate(network, request, seed, config, progress):
+        gaps.extend(request.gaps)
+        return [np.array([[250, 40, 10, 16]], np.int32)]
+
+    monkeypatch.setattr(infill, "generate_infills", generate)
+    call("infill", "a.mid", "--from", 2, "--to", 5)
+    assert [gap.past[:, DURATION].tolist() for gap in gaps] == [[890]]
+
+
 @pytest.mark.slow
 def test_audio_writes_an_mp3_file(call, tmp_path):
     assert call("improvise", "--seconds", 2, "--audio", "--out", "a.mid") == ["a.mid", "a.mp3"]
@@ -178,6 +196,9 @@ def test_audio_writes_an_mp3_file(call, tmp_path):
         (["continue", "mine.mid"], "mine-continued.mid: exists already; --force overwrites it"),
         (["improvise", "--out", "nowhere/a.mid"], "nowhere: no such folder; create it, or name another one with --out"),
         (["improvise", "--out", ".", "--force"], ".: is a folder; --out names a file in it"),
+        (["improvise", "--out", ".", "--audio"], ".: is a folder; --out names a file in it"),
+        (["improvise", "--out", ".", "--takes", "2"], ".: is a folder; --out names a file in it"),
+        (["infill", "mine.mid", "--from", "3.001", "--to", "3.004"], "--from 3.001 --to 3.004: too short a gap"),
         (["infill", "mine.mid", "--from", "9", "--to", "3"], "--from 9 --to 3: the gap must end after it begins"),
         (["infill", "mine.mid", "--from", "14", "--to", "99"], "a gap needs notes before and after it"),
         (["infill", "mine.mid", "--from", "0", "--to", "2"], "a gap needs notes before and after it"),

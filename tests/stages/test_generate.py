@@ -84,6 +84,15 @@ def test_all_samples_with_the_music_around_an_infill_unchanged(workspace):
         assert table[music, "total"] == pytest.approx(table[music][fields].sum(), abs=1e-3)
 
 
+def test_a_gap_within_a_chord_gets_a_note(workspace):
+    chord = np.array([[0, pitch, 10, 16] for pitch in range(10, 70)], np.int32)
+    write_excerpts(chord)
+    counts = {"improvisations": 0, "continuations": 0, "infills": 1, "metrics_only_improvisations": 0}
+    generate.main(PARAMS.model_copy(update=counts | {"sample_notes": 16, "prompt_notes": 8, "gap_notes": 1}))
+    _, notes = read_samples(paths.SAMPLES)
+    assert notes.loc[notes["piece"] == 0, "generated"].sum() == 1
+
+
 def test_the_nll_of_samples_and_of_excerpts_is_that_of_their_notes(workspace):
     excerpts = [distinct_fields(seed, 60) for seed in range(3)]
     write_excerpts(*excerpts)
