@@ -19,8 +19,8 @@ from stages.utils.errors import InputError
 VERSION_KEY = b"schema_version"
 """The metadata key that holds the version of a file's schema, a decimal number."""
 
-ROW_GROUP_SIZE = 1 << 18
-"""Rows after which a file begins a new row group: enough to compress well, few enough to stream."""
+ROW_GROUP_SIZE = 1 << 15
+"""Rows after which a file begins a new row group: enough to compress well, few enough to read for the sake of some."""
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
@@ -39,7 +39,7 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """
     tables = []
     for part in table_files(path):
-        with open_table_file(part, schema) as file:
+        with open_table_file(part, schema) as file, naming_errors(part):
             tables.append(file.read())
     return pa.concat_tables(tables)
 
@@ -66,8 +66,7 @@ def _part(path: Path, number: int) -> Path:
     return path / f"part-{number:05}.parquet"
 
 
-@contextmanager
-def open_table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
+def open_table_file(path: Path, schema: pa.Schema) -> pq.ParquetFile:
     """Open a file of a table that a stage wrote, to read some of it.
 
     Args:
@@ -75,12 +74,19 @@ def open_table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
         schema: see `read_table`.
 
     Raises:
-        InputError: see `read_table`; also for an error while the file is read in the block.
+        InputError: see `read_table`.
     """
+    with naming_errors(path):
+        file = pq.ParquetFile(path)
+        _check_schema(path, file.schema_arrow, schema)
+        return file
+
+
+@contextmanager
+def naming_errors(path: Path) -> Iterator[None]:
+    """Raise an InputError, one line, for what goes wrong while a parquet file is opened or read."""
     try:
-        with pq.ParquetFile(path) as file:
-            _check_schema(path, file.schema_arrow, schema)
-            yield file
+        yield
     except FileNotFoundError:
         raise InputError(f"{path}: not found; `dvc repro` makes it, `dvc pull` fetches it") from None
     except MemoryError:  # pyarrow's is an ArrowException, too, and says nothing about the file

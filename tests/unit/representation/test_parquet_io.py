@@ -7,7 +7,7 @@ import pytest
 
 from stages.representation.parquet_io import (
     growing_table_writer,
-    open_table_file,
+    naming_errors,
     read_table,
     table_files,
     to_arrow,
@@ -149,10 +149,7 @@ def test_an_unusable_file_gives_one_line_that_names_it(tmp_path):
 
 
 def test_a_lack_of_memory_says_nothing_about_the_file(tmp_path):
-    path = tmp_path / "table.parquet"
-    table = pa.table({"a": [1]})
-    write_table(path, table)
-    with pytest.raises(MemoryError), open_table_file(path, table.schema):
+    with pytest.raises(MemoryError), naming_errors(tmp_path / "table.parquet"):
         raise pa.ArrowMemoryError("malloc of size 9 failed")
 
 

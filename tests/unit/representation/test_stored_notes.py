@@ -46,14 +46,16 @@ def test_pieces_are_those_of_the_whole_table_in_any_order(path, cached_row_group
 @pytest.mark.parametrize("cached_row_groups, reads", [(1, 2), (100, 1)])
 def test_row_groups_that_were_used_last_are_not_read_again(path, monkeypatch, cached_row_groups, reads):
     stored = StoredNotes(path, cached_row_groups)
-    opened = []
+    read = []
+    read_row_group = pq.ParquetFile.read_row_group
     monkeypatch.setattr(
-        "stages.representation.stored_notes.open_table_file",
-        lambda *args: opened.append(1) or parquet_io.open_table_file(*args),
+        pq.ParquetFile,
+        "read_row_group",
+        lambda file, *args, **options: read.append(1) or read_row_group(file, *args, **options),
     )
     for piece in (0, 0, PIECES - 1, 0):
         stored.read(piece)
-    assert len(opened) == 1 + reads
+    assert len(read) == 1 + reads
 
 
 def test_other_columns_can_be_read(path):
@@ -81,10 +83,23 @@ def test_a_piece_in_two_row_groups_is_an_error(tmp_path):
         StoredNotes(tmp_path / "a.parquet")
 
 
-def test_a_file_that_goes_away_is_an_input_error(path, tmp_path):
+def test_a_table_that_is_replaced_meanwhile_is_read_as_it_was(path, tmp_path):
     copy = tmp_path / "train.parquet"
     copy.write_bytes(parquet_io.table_files(path)[0].read_bytes())
     stored = StoredNotes(copy)
-    copy.unlink()
-    with pytest.raises(InputError, match=r"train\.parquet: not found"):
-        stored.read(0)
+    with note_table.notes_writer(copy) as append:
+        append(0, random_columns(99, 5))
+    assert StoredNotes(copy).num_notes == {0: 5}
+    pd.testing.assert_frame_equal(stored.read(0), StoredNotes(path).read(0))
+
+
+def test_a_damaged_file_is_an_input_error(path, tmp_path):
+    copy = tmp_path / "train.parquet"
+    copy.write_bytes(parquet_io.table_files(path)[0].read_bytes())
+    stored = StoredNotes(copy)
+    with copy.open("r+b") as file:
+        file.seek(4)
+        file.write(bytes(copy.stat().st_size // 2))
+    with pytest.raises(InputError, match=r"train\.parquet: not a readable parquet file \(.*\); delete it"):
+        for piece in stored.num_notes:
+            stored.read(piece)
