@@ -55,7 +55,9 @@ SCORED_PIECES, SCORED_NOTES = 8, 512
 def main() -> None:
     """Take all measurements and write the result."""
     make_reproducible(1)
-    params = read_yaml(ROOT / "params.yaml", Params).train.model_copy(update={"backend": "jax"})
+    params = read_yaml(ROOT / "params.yaml", Params).train.model_copy(
+        update={"backend": "jax", "precision": "bfloat16"}
+    )
     peak = _measure_peak_tflops()
     cases = {name: params.model_copy(update=changes) for name, changes in SIZES.items()}
     # Compiling takes most of the time, and a GPU machine has many cores.
