@@ -77,7 +77,7 @@ def missing_files_advice(folder: Path) -> str:
         return (
             " in the copy of the repository in which DVC runs experiments, as it copies only what git or DVC keeps:"
             f" `dvc add {folder}` or `git add {folder}`, then run the experiment again"
-        )
+        ) + (f", or run it with `--copy-paths {folder}`" if not folder.is_dir() else "")
     if folder.with_name(f"{folder.name}.dvc").is_file():
         return f"; `dvc pull {folder}` brings what was pushed"
     return f"; put .mid files into {folder}"

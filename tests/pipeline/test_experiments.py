@@ -137,12 +137,19 @@ def test_own_music_that_git_and_dvc_do_not_know_is_refused_in_one_line_and_runs_
     assert refused.returncode != 0 and not experiments(clone)
     (line,) = {line for line in refused.stderr.splitlines() if line.startswith("error: ")}
     assert "`dvc add data/own/small` or `git add data/own/small`, then run the experiment again" in line
+    assert "or run it with `--copy-paths data/own/small`" in line
     dvc("exp", "run", "--queue", "--name", "queued", "extract", cwd=clone)
     queue = make("run-queue", clone)
     assert queue.returncode != 0 and "these experiments failed; `dvc queue logs NAME` tells why" in queue.stderr
     assert "queued" in queue.stderr
     dvc("queue", "remove", "--failed", cwd=clone)
     assert make("run-queue", clone).returncode == 0
+    copied = ["--copy-paths", "data/own/small", "extract"]
+    dvc("exp", "run", "--temp", "--name", "copied", *copied, cwd=clone)
+    dvc("exp", "run", "--queue", "--name", "queued-and-copied", *copied, cwd=clone)
+    assert make("run-queue", clone).returncode == 0
+    for name in ("copied", "queued-and-copied"):
+        assert experiments(clone)[name]["metrics"]["reports/corpus.json"]["data"]["pieces"] == 12
     for add in (["git", "add"], ["dvc", "add"]):
         assert run(*add, "data/own/small", cwd=clone).returncode == 0
         dvc(*aside, "--name", f"known-to-{add[0]}", cwd=clone)
