@@ -13,16 +13,11 @@ training and validation loss of the best epoch. The model is long-run/models/bil
 
 import json
 import math
-import os
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from benchmarks.measurement import ROOT, round_value, write_result
+from benchmarks.stage_run import train_in
 from stages.check import Params
 from stages.params.train import TrainParams
 from stages.utils import paths
@@ -55,7 +50,7 @@ def main() -> None:
     settings = read_yaml(ROOT / "params.yaml", Params).train.model_copy(update=LONG_RUN)
     FOLDER.mkdir(exist_ok=True)
     train = _plan(settings)
-    seconds = _train(FOLDER, train)
+    seconds = train_in(FOLDER, train)
     loss = pd.read_csv(FOLDER / paths.REPORTS / "loss.csv")
     best = loss.loc[loss["validation_loss"].idxmin()]
     result = {
@@ -75,7 +70,7 @@ def _plan(settings: TrainParams) -> TrainParams:
     plan = FOLDER / PLAN
     if not plan.exists():
         few, many = (
-            _train(FOLDER / "trial", settings.model_copy(update={"epochs": 1, "steps_per_epoch": updates}))
+            train_in(FOLDER / "trial", settings.model_copy(update={"epochs": 1, "steps_per_epoch": updates}))
             for updates in TRIAL_UPDATES
         )
         update_seconds = (many - few) / (TRIAL_UPDATES[1] - TRIAL_UPDATES[0])
@@ -85,20 +80,6 @@ def _plan(settings: TrainParams) -> TrainParams:
         steps = max(fused, math.floor(updates / settings.epochs / fused) * fused)
         plan.write_text(json.dumps({"steps_per_epoch": steps}), encoding="utf-8")
     return settings.model_copy(update=json.loads(plan.read_text(encoding="utf-8")))
-
-
-def _train(folder: Path, train: TrainParams) -> float:
-    """Run the stage in a folder and return how many seconds it took."""
-    (folder / "data").mkdir(parents=True, exist_ok=True)
-    notes = folder / paths.NOTES
-    if not notes.exists():
-        notes.symlink_to(os.path.relpath(ROOT / paths.NOTES, notes.parent))
-    (folder / "params.yaml").write_text(yaml.safe_dump({"train": train.model_dump()}), encoding="utf-8")
-    start = time.monotonic()
-    ended = subprocess.run([sys.executable, ROOT / "stages", "train"], cwd=folder, check=False)
-    if ended.returncode:
-        sys.exit(ended.returncode)
-    return time.monotonic() - start
 
 
 if __name__ == "__main__":

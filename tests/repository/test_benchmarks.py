@@ -1,10 +1,12 @@
 """The committed results of the benchmarks, the table made of them, and how measurements are taken."""
 
+import itertools
 import re
 
+import pandas as pd
 import pytest
 
-from benchmarks import measurement, table
+from benchmarks import measurement, scaling_law, table
 from tests.helpers.source_analysis import ROOT
 
 
@@ -36,3 +38,12 @@ def test_values_are_rounded_to_three_digits(value, rounded):
 def test_summary_and_ratio():
     assert measurement.summarize([3.0, 1.0, 2.0]) == {"median": 2.0, "least": 1.0, "most": 3.0}
     assert measurement.median_ratio([3.0, 1.0, 2.0], [4.0]) == 0.5
+
+
+def test_the_scaling_law_is_found_again_in_losses_that_follow_it():
+    law = {"floor": 8.0, "a": 0.6, "alpha": 0.3, "b": 1.5, "beta": 0.44}
+    runs = pd.DataFrame(itertools.product((0.3e6, 1e6, 3.5e6), (2e6, 4e6, 8e6)), columns=["parameters", "notes"])
+    runs["total"] = 8.0 + 0.6 * (runs["parameters"] / 1e6) ** -0.3 + 1.5 * (runs["notes"] / 1e6) ** -0.44
+    assert scaling_law.fit(runs) == pytest.approx(law, abs=1e-6)
+    far = pd.DataFrame({"parameters": [8e6], "notes": [200e6]})
+    assert scaling_law.predict(law, far).item() == pytest.approx(8.0 + 0.6 * 8**-0.3 + 1.5 * 200**-0.44)
