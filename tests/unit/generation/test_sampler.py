@@ -46,8 +46,10 @@ def test_every_note_is_sampled_from_the_distributions_of_the_network(network, bi
     previous, rows = rows[0, len(prompt) : -1], rows[0, 1 + len(prompt) :]
     step, pitch, duration, velocity = rows[:, :4].T
 
-    # After the highest key the step cannot be 0, whatever the network says.
-    free = previous[:, PITCH] != grid_encoding.NUM_KEYS - 1
+    # After the highest key, or ten notes within 50 ms, the step cannot be 0, whatever the network says.
+    elapsed = previous[:, history.ELAPSED][:, sampler.CHORD_NOTES - 2]
+    chord = (elapsed >= 0) & (elapsed < sampler.CHORD_FRAMES)
+    free = (previous[:, PITCH] != grid_encoding.NUM_KEYS - 1) & ~chord
     so_far = [np.concatenate([prompt, generated[:i]]) for i in range(num_notes)]
     tilts = np.asarray(drift.tilts(np.stack([drift.drift_state(notes) for notes in so_far]), np.float32([bias] * 4)))
     repetition_states = np.stack([repetition.repetition_state(notes) for notes in so_far])
@@ -108,6 +110,22 @@ def test_notes_are_within_the_grid_and_in_order(network):
         assert (fields[1:, PITCH] > fields[:-1, PITCH])[same_onset].all()
         decoded = grid_encoding.decode(fields)
         assert (grid_encoding.encode(decoded)[1:] == fields[1:]).all()
+
+
+@pytest.mark.parametrize("chord", [9, 10, 15])
+def test_at_most_ten_notes_begin_within_50_ms(network, chord):
+    """A network whose every step is as short as may be; after a chord of 15 in the prompt, too."""
+    prompt = np.array([[0, 20 + 2 * number, 30, 16] for number in range(chord)], np.int32)
+    bias = network.step_logits.bias.numpy()
+    network.step_logits.bias.assign(-10.0 * np.arange(grid_encoding.STEP_BINS))
+    try:
+        (generated,) = generate_continuations(network, ContinuationRequest([prompt], 60), seed=3)
+    finally:
+        network.step_logits.bias.assign(bias)
+    frames = np.cumsum(np.concatenate([prompt, generated])[:, STEP])
+    first = max(chord, 10)  # the first note that has ten before it
+    assert (frames[first:] - frames[first - 10 : -10]).min() == sampler.CHORD_FRAMES
+    assert (frames[chord] == 0) == (chord < 10)
 
 
 @pytest.mark.slow
