@@ -26,8 +26,9 @@ from stages.representation.grid_encoding import NUM_KEYS, PITCH, STEP
 HISTORY_NOTES = 1024
 """Notes that are remembered."""
 
-MIN_MATCH, MAX_MATCH = 3, 48
-"""The shortest and the longest match that count, in notes."""
+MIN_MATCH, MAX_MATCH = 3, 16
+"""The shortest and the longest match that count, in notes. A trill is a match, too: with a longest match of 48 notes
+some trills had 80."""
 
 FULL_MATCH = 6
 """The number of lengths over which the strength rises."""

@@ -229,7 +229,9 @@ def _sample(probabilities, uniform, temperature, top_p, min_p):
     descending = ops.flip(ops.sort(weights, axis=-1), axis=-1)
     mass_before = ops.cumsum(descending, axis=-1) - descending
     threshold = ops.min(ops.where(mass_before < top_p, descending, 1.0), axis=-1, keepdims=True)
-    threshold = ops.maximum(threshold, min_p * descending[:, :1])
+    # Of a choice that is nearly certain, such as the next note of a trill, the rest is what can end it.
+    highest = descending[:, :1]
+    threshold = ops.maximum(threshold, min_p * ops.minimum(highest, 1 - highest))
     kept = ops.where(weights >= ops.maximum(threshold, _SMALLEST), weights, 0.0)
     cumulative = ops.cumsum(kept, axis=-1)
     total = cumulative[:, -1:]

@@ -14,7 +14,8 @@ class SamplingConfig:
     Attributes:
         temperature: above 0; 1 leaves the probabilities as they are, less makes likely choices likelier.
         top_p: 0 to 1; keep the likeliest choices of this probability mass (Holtzman et al., 2020).
-        min_p: 0 to 1; leave out choices of less than this fraction of the highest probability (Nguyen et al., 2024).
+        min_p: 0 to 1; leave out choices of less than this fraction of the highest probability (Nguyen et al., 2024), or
+            of the probability of all others together where that is less, so that a nearly certain choice leaves some.
         drift_bias: at least 0; how strongly improvisations and continuations are held to their own tempo, register,
             articulation and loudness, see `stages.generation.drift`. Infills do not use it: the future sets these.
         repeat_bias: at least 0; how strongly improvisations and continuations come back to what they have played, see
