@@ -77,7 +77,11 @@ def unreadable() -> pd.DataFrame:
 def parameters() -> pd.DataFrame:
     """Make a reports/parameters.csv with 12,345 parameters."""
     return pd.DataFrame(
-        {"weight": ["forward/kernel", "forward/bias"], "shape": ["3x4000", "345"], "parameters": [12_000, 345]}
+        {
+            "weight": ["forward_lstm/kernel", "forward_lstm/bias"],
+            "shape": ["3x4000", "345"],
+            "parameters": [12_000, 345],
+        }
     )
 
 

@@ -122,5 +122,5 @@ network.summary()
 print(network.count_params())
 """
     summary = succeed(sys.executable, "-c", program, cwd=tmp_path)
-    assert "forward (LSTM)" in summary
+    assert "forward_lstm (LSTM)" in summary
     assert int(summary.split()[-1]) > 10_000

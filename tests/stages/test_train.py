@@ -103,7 +103,7 @@ def test_the_model_and_the_reports(trained, monkeypatch):
     assert list(parameters.columns) == ["shape", "parameters"]
     assert parameters["parameters"].sum() == network.count_params()
     assert parameters.index.is_unique and len(parameters) == len(network.weights)
-    assert parameters.loc["forward/recurrent_kernel"].tolist() == ["8x32", 256]
+    assert parameters.loc["forward_lstm/recurrent_kernel"].tolist() == ["8x32", 256]
 
 
 def test_without_validation_music_the_training_loss_is_the_metric(uncompiled):
