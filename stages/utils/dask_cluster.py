@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.utils.errors import InputError
+from stages.utils.startup import ending_at_once
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -59,11 +60,12 @@ def dask_cluster(address: str) -> Iterator[DaskCluster]:
         InputError: Dask is not installed, or no scheduler answers.
     """
     try:
-        import dask
+        with ending_at_once():
+            import dask
 
-        # What goes wrong becomes an exception. This is read as distributed is imported.
-        dask.config.set({"logging": {"distributed": "critical", "distributed.client": "critical"}})
-        from distributed import Client
+            # What goes wrong becomes an exception. This is read as distributed is imported.
+            dask.config.set({"logging": {"distributed": "critical", "distributed.client": "critical"}})
+            from distributed import Client
     except ModuleNotFoundError as error:
         raise InputError(
             f"{ADDRESS_VARIABLE} = {address}: no package {error.name}: `pip install -r requirements-dask.txt`, or unset"
