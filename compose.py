@@ -121,7 +121,8 @@ class Options:
             min=0,
             max=0.5,
             callback=_finite,
-            help="Leave out pitches of less than this fraction of the highest probability. Default: params.yaml.",
+            help="Leave out pitches of less than this fraction of the highest probability, or of all others together"
+            " where that is less. Default: params.yaml.",
         ),
     ] = None
     audio: Annotated[bool, typer.Option("--audio", help="Also write an MP3 file next to each MIDI file.")] = False

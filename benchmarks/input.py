@@ -14,7 +14,6 @@ Python and its libraries use a part before anything is read.
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,13 +39,12 @@ def main() -> None:
     arguments = parser.parse_args()
 
     tables = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for copies in COPIES:
-            path = Path(folder, f"{copies}.parquet")
+    for copies in COPIES:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "notes.parquet")
             num_notes = write_copies(arguments.notes, path, copies)
             cases = {way: partial(_read, path, kept) for way, kept in WAYS.items()}
             tables[num_notes] = _summarize(measure_in_turn(cases, arguments.repeats))
-            shutil.rmtree(path) if path.is_dir() else path.unlink()  # a large table is a folder
     write_result("input", {"cached_row_groups": CACHED_ROW_GROUPS, "tables": tables}, *PACKAGES)
 
 
