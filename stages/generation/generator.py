@@ -8,12 +8,12 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from stages.generation import drift, repetition
+from stages.generation import drift, preferences, repetition
 from stages.generation.sampler import NOTES_PER_CALL, UNIFORMS_PER_NOTE, NoteSampler
 from stages.generation.sampling_config import SamplingConfig
 from stages.model.bilstm import BiLSTM
 from stages.model.history import note_rows, padding_rows
-from stages.representation.grid_encoding import FRAME_SECONDS, STEP
+from stages.representation.grid_encoding import FRAME_SECONDS, NUM_KEYS, PITCH, STEP
 
 Result = TypeVar("Result")
 
@@ -99,25 +99,32 @@ def map_by_length(
 def _config_inputs(config: SamplingConfig) -> dict[str, np.ndarray]:
     per_field = {name: getattr(config, name) for name in ("temperature", "top_p", "min_p", "drift_bias")}
     inputs = {name: np.broadcast_to(np.array(value, np.float32), 4) for name, value in per_field.items()}
-    return inputs | {"repeat_bias": np.array([config.repeat_bias], np.float32)}
+    biases = {"repeat_bias": [config.repeat_bias], "preference_bias": config.preference_bias}
+    return inputs | {name: np.array(value, np.float32) for name, value in biases.items()}
 
 
 def _initial_state(network: BiLSTM, pasts: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     # The inputs of NoteSampler that change from call to call.
-    def read(batch: list[np.ndarray]) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    def read(batch: list[np.ndarray]) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         rows = np.stack([np.concatenate([padding_rows((1,)), note_rows(fields)]) for fields in batch])
         state = np.zeros((2, len(batch), network.lstm_units), np.float32)
+        pitch_log_probs = np.zeros((len(batch), 0, NUM_KEYS), np.float32)
         if rows.shape[1] > 1:
-            _, state = network.read_past(rows[:, :-1], [state[0], state[1]])
+            past, notes = rows[:, :-1], rows[:, 1:]
+            outputs, state = network.read_past(past, [state[0], state[1]])
             state = np.stack([ops.convert_to_numpy(part) for part in state])
-        return zip(rows[:, -1], state.transpose(1, 0, 2), strict=True)
+            head_inputs = network.head_inputs(outputs, past)
+            pitch_log_probs = ops.convert_to_numpy(network.pitch_log_probs(head_inputs, notes, past[..., PITCH]))
+        preference_states = map(preferences.preference_state, batch, pitch_log_probs)
+        return zip(rows[:, -1], state.transpose(1, 0, 2), preference_states, strict=True)
 
-    last_rows, lstm_states = zip(*map_by_length(pasts, read), strict=True)
+    last_rows, lstm_states, preference_states = zip(*map_by_length(pasts, read), strict=True)
     return {
         "row": np.stack(last_rows).astype(np.int32),
         "position": np.zeros(len(pasts), np.int32),
         "drift_state": np.stack([drift.drift_state(past) for past in pasts]),
         "repetition_state": np.stack([repetition.repetition_state(past) for past in pasts]),
+        "preference_state": np.stack(preference_states),
         "lstm_state": np.stack(lstm_states, axis=1),
     }
 

@@ -66,7 +66,7 @@ def generate_infills(
         network: the trained network.
         request: gaps and number of notes.
         seed: seed of the random numbers, at least 0.
-        config: how notes are sampled; its `drift_bias` and `repeat_bias` are not used.
+        config: how notes are sampled; its biases are not used.
         progress: label of a progress bar, None: no bar.
 
     Returns:

@@ -10,8 +10,9 @@ the log-probability of the pitch that followed rises by the strength, and that o
 
     strength exp(-(d / STEP_TOLERANCE) ** 2 / 2)
 
-where d is the difference between log(1 + step) and that of the step that followed. Repeating the last note again is not
-made likelier, nor is what follows matches of more than MAX_MATCH notes, or music could be caught in a loop.
+where d is the difference between log(1 + step) and that of the step that followed. Going back to the pitch of the last
+note or of the one before it is not made likelier, nor is what follows matches of more than MAX_MATCH notes, or music
+could be caught in a loop, such as a trill.
 
 Continuing where the longest suffix has occurred before is how a factor oracle improvises: Assayag and Dubnov, Using
 factor oracles for machine improvisation, Soft Computing 8, 2004.
@@ -27,8 +28,7 @@ HISTORY_NOTES = 1024
 """Notes that are remembered."""
 
 MIN_MATCH, MAX_MATCH = 3, 16
-"""The shortest and the longest match that count, in notes. A trill is a match, too: with a longest match of 48 notes
-some trills had 80."""
+"""The shortest and the longest match that count, in notes."""
 
 FULL_MATCH = 6
 """The number of lengths over which the strength rises."""
@@ -95,5 +95,6 @@ def repetition_bias(state, repeat_bias):
     lengths = ops.where(match <= MAX_MATCH, ops.clip(match - MIN_MATCH + 1, 0, FULL_MATCH), 0)
     strength = repeat_bias * ops.cast(lengths, "float32") / FULL_MATCH
     distance = (STEP_MEASURE - ops.log1p(ops.cast(step, "float32"))) / STEP_TOLERANCE
-    is_followed_by = (pitch == np.arange(NUM_KEYS)) & (pitch != state[:, -1:, _PITCH])
+    goes_back = (pitch == state[:, -1:, _PITCH]) | (pitch == state[:, -2:-1, _PITCH])
+    is_followed_by = (pitch == np.arange(NUM_KEYS)) & ~goes_back
     return strength * ops.exp(-(distance**2) / 2), strength * ops.cast(is_followed_by, "float32")

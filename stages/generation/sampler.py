@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from stages.generation import drift, repetition
+from stages.generation import drift, preferences, repetition
 from stages.model import features
 from stages.model.bilstm import BiLSTM, FutureContext, pointed_durations
 from stages.model.history import ELAPSED
@@ -37,11 +37,13 @@ class NoteSampler(keras.Model):
         position: int32, shape (batch,): frames from the last onset of the past to the onset of that note.
         drift_state: float32, shape (batch, 9), after that note, see `drift.drift_state`.
         repetition_state: int32, shape (batch, HISTORY_NOTES, 3), after it, see `repetition.repetition_state`.
+        preference_state: float32, shape (batch, ...), after it, see `preferences.preference_state`.
         lstm_state: float32, shape (2, batch, units): the state of the forward LSTM before that note.
         uniforms: float32 in [0, 1), shape (NOTES_PER_CALL, batch, UNIFORMS_PER_NOTE).
         notes_left: int32, shape (NOTES_PER_CALL,): notes from each one to the end, itself included, at least 1.
         temperature, top_p, min_p, drift_bias: float32, shape (4,), a value for each field.
         repeat_bias: float32, shape (1,).
+        preference_bias: float32, shape (2,), for intervals and for pitch classes.
 
     and for infills also
 
@@ -66,32 +68,35 @@ class NoteSampler(keras.Model):
 
         Returns:
             The fields of the notes, int32, shape (NOTES_PER_CALL, batch, 4), and the new `row`, `position`,
-            `drift_state`, `repetition_state` and `lstm_state` as a dict.
+            states as a dict.
         """
 
         def sample_next(carry, note_inputs):
-            row, position, drift_state, repetition_state, *lstm_state = carry
-            past_outputs, lstm_state = self.network.read_past_note(row, lstm_state)
+            last_row, position, drift_state, repetition_state, preference_state, *lstm_state = carry
+            past_outputs, lstm_state = self.network.read_past_note(last_row, lstm_state)
             future, biases = None, NO_BIASES
             if self.infill:
                 future = self._future_context(inputs, position, note_inputs["notes_left"])
             else:
-                biases = _biases(inputs, drift_state, repetition_state)
-            head_inputs = self.network.head_inputs(past_outputs, row, future)
+                biases = _biases(inputs, last_row, drift_state, repetition_state, preference_state)
+            head_inputs = self.network.head_inputs(past_outputs, last_row, future)
             uniforms = ops.moveaxis(note_inputs["uniforms"], -1, 0)
             probabilities = _unnormalized(self.network.step_log_probs(head_inputs) + biases.step)
-            step_range = self._step_range(inputs, row, position)
+            step_range = self._step_range(inputs, last_row, position)
             step = _sample_step(probabilities, uniforms[:2], _filters(inputs, STEP), step_range)
-            row = self._sample_other_fields(head_inputs, row, step, uniforms[2:], inputs, biases)
+            row, pitch_log_probs = self._sample_other_fields(head_inputs, last_row, step, uniforms[2:], inputs, biases)
             drift_state = drift.update_drift_state(drift_state, row[:, :4])
             repetition_state = repetition.update_repetition_state(repetition_state, row[:, :4])
-            carry = [row, position + step, drift_state, repetition_state, *lstm_state]
+            preference_state = preferences.update_preference_state(
+                preference_state, last_row[:, PITCH], row[:, PITCH], pitch_log_probs
+            )
+            carry = [row, position + step, drift_state, repetition_state, preference_state, *lstm_state]
             return carry, carry  # Keras' scan on TensorFlow collects exactly the arrays that it carries
 
-        before = [inputs[name] for name in ("row", "position", "drift_state", "repetition_state")]
+        before = [inputs[name] for name in ("row", "position", "drift_state", "repetition_state", "preference_state")]
         carry = [*before, *ops.unstack(inputs["lstm_state"], 2)]
         note_inputs = {name: inputs[name] for name in ("uniforms", "notes_left")}
-        (row, position, drift_state, repetition_state, *lstm_state), (rows, *_) = ops.scan(
+        (row, position, drift_state, repetition_state, preference_state, *lstm_state), (rows, *_) = ops.scan(
             sample_next, carry, note_inputs
         )
         state = {
@@ -99,6 +104,7 @@ class NoteSampler(keras.Model):
             "position": position,
             "drift_state": drift_state,
             "repetition_state": repetition_state,
+            "preference_state": preference_state,
             "lstm_state": ops.stack(lstm_state),
         }
         return rows[..., :4], state
@@ -127,9 +133,10 @@ class NoteSampler(keras.Model):
         return FutureContext(inputs["future_outputs"], inputs["next_note"], gap, time_to_future)
 
     def _sample_other_fields(self, head_inputs, last_row, step, uniforms, inputs, biases):
-        # The row of the note `step` frames after `last_row`.
+        # The row of the note `step` frames after `last_row`, and the network's log-probabilities of its pitch.
         row = features.next_row(last_row, step)
-        probabilities = _unnormalized(self.network.pitch_log_probs(head_inputs, row, last_row[:, PITCH]) + biases.pitch)
+        pitch_log_probs = self.network.pitch_log_probs(head_inputs, row, last_row[:, PITCH])
+        probabilities = _unnormalized(pitch_log_probs + biases.pitch)
         repeated = (step == 0)[:, None] & (ops.arange(NUM_KEYS) == last_row[:, PITCH, None])
         probabilities = ops.where(repeated, 0.0, probabilities)
         row = _set_field(row, PITCH, _sample(probabilities, uniforms[0], *_filters(inputs, PITCH)))
@@ -142,7 +149,8 @@ class NoteSampler(keras.Model):
         row = _set_field(row, DURATION, _chosen_duration(row, choice, uniforms[2]))
 
         probabilities = _unnormalized(self.network.velocity_log_probs(head_inputs, row) + biases.velocity)
-        return _set_field(row, VELOCITY, _sample(probabilities, uniforms[3], *_filters(inputs, VELOCITY)))
+        row = _set_field(row, VELOCITY, _sample(probabilities, uniforms[3], *_filters(inputs, VELOCITY)))
+        return row, pitch_log_probs
 
 
 class Biases(NamedTuple):
@@ -162,11 +170,12 @@ class Biases(NamedTuple):
 NO_BIASES = Biases(0.0, 0.0, 0.0, 0.0)
 
 
-def _biases(inputs, drift_state, repetition_state) -> Biases:
+def _biases(inputs, last_row, drift_state, repetition_state, preference_state) -> Biases:
     step_tilt, pitch_tilt, duration_tilt, velocity_tilt = ops.split(
         drift.tilts(drift_state, inputs["drift_bias"]), 4, axis=-1
     )
     step_bias, pitch_bias = repetition.repetition_bias(repetition_state, inputs["repeat_bias"])
+    pitch_bias = pitch_bias + preferences.pitch_bias(preference_state, last_row, inputs["preference_bias"])
     return Biases(
         step_tilt * drift.STEP_MEASURE + step_bias,
         pitch_tilt * drift.PITCH_MEASURE + pitch_bias,

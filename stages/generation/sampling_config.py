@@ -20,6 +20,8 @@ class SamplingConfig:
             articulation and loudness, see `stages.generation.drift`. Infills do not use it: the future sets these.
         repeat_bias: at least 0; how strongly improvisations and continuations come back to what they have played, see
             `stages.generation.repetition`. Infills do not use it.
+        preference_bias: at least 0, for intervals and for pitch classes; how strongly improvisations and continuations
+            keep to those that they have used, see `stages.generation.preferences`. Infills do not use it.
     """
 
     temperature: PerField = 1.0
@@ -27,6 +29,7 @@ class SamplingConfig:
     min_p: PerField = 0.0
     drift_bias: PerField = 0.0
     repeat_bias: float = 0.0
+    preference_bias: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def from_params(cls, params: Any) -> Self:

@@ -13,15 +13,19 @@ PerField = tuple[float, float, float, float]
 Samples = Annotated[int, Field(ge=0, le=64)]
 
 
-def _per_field(low: float, high: float) -> BeforeValidator:
-    # One number for all fields, or a list of four.
-    def check(value: object) -> PerField:
-        values = value if isinstance(value, list) else [value] * 4
+_FIELDS = "four: [step, pitch, duration, velocity]"
+_PREFERENCES = "two: [interval, pitch class]"
+
+
+def _numbers(low: float, high: float, names: str) -> BeforeValidator:
+    # One number for all, or a list with one for each of the names.
+    def check(value: object) -> tuple[float, ...]:
+        count = len(names.split(","))
+        values = value if isinstance(value, list) else [value] * count
         numbers = [number for number in values if isinstance(number, int | float) and not isinstance(number, bool)]
-        if len(values) != 4 or len(numbers) != 4 or not all(low <= number <= high for number in numbers):
-            raise ValueError(f"must be a number from {low:g} to {high:g}, or four: [step, pitch, duration, velocity]")
-        step, pitch, duration, velocity = map(float, numbers)
-        return step, pitch, duration, velocity
+        if len(values) != count or len(numbers) != count or not all(low <= number <= high for number in numbers):
+            raise ValueError(f"must be a number from {low:g} to {high:g}, or {names}")
+        return tuple(map(float, numbers))
 
     return BeforeValidator(check)
 
@@ -30,11 +34,12 @@ class GenerateParams(Section):
     """How notes are sampled, and how many samples of which length are made."""
 
     seed: Seed
-    temperature: Annotated[PerField, _per_field(0.05, 3)]
-    top_p: Annotated[PerField, _per_field(0.05, 1)]
-    min_p: Annotated[PerField, _per_field(0, 0.5)]
-    drift_bias: Annotated[PerField, _per_field(0, 5)]
+    temperature: Annotated[PerField, _numbers(0.05, 3, _FIELDS)]
+    top_p: Annotated[PerField, _numbers(0.05, 1, _FIELDS)]
+    min_p: Annotated[PerField, _numbers(0, 0.5, _FIELDS)]
+    drift_bias: Annotated[PerField, _numbers(0, 5, _FIELDS)]
     repeat_bias: float = Field(ge=0, le=20)
+    preference_bias: Annotated[tuple[float, float], _numbers(0, 2, _PREFERENCES)]
 
     improvisations: Samples
     continuations: Samples

@@ -345,7 +345,12 @@ def test_every_command_has_the_shared_options(call, command):
         (
             [],
             SamplingConfig(
-                GENERATE.temperature, GENERATE.top_p, GENERATE.min_p, GENERATE.drift_bias, GENERATE.repeat_bias
+                GENERATE.temperature,
+                GENERATE.top_p,
+                GENERATE.min_p,
+                GENERATE.drift_bias,
+                GENERATE.repeat_bias,
+                GENERATE.preference_bias,
             ),
         ),
         (
@@ -356,6 +361,7 @@ def test_every_command_has_the_shared_options(call, command):
                 (GENERATE.min_p[0], 0, *GENERATE.min_p[2:]),
                 GENERATE.drift_bias,
                 GENERATE.repeat_bias,
+                GENERATE.preference_bias,
             ),
         ),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.generation import drift, repetition, sampler
+from stages.generation import drift, preferences, repetition, sampler
 from stages.generation.continuation import ContinuationRequest, generate_continuations
 from stages.generation.sampling_config import SamplingConfig
 from stages.model import history
@@ -38,10 +38,12 @@ def test_every_note_is_sampled_from_the_distributions_of_the_network(network, bi
     prompt[:, STEP] = 150  # far slower than what follows, so that the drift changes from call to call
     prompt[100:] = prompt[:100]  # a phrase to repeat
     request = ContinuationRequest([prompt], num_notes)
-    (generated,) = generate_continuations(network, request, 4, SamplingConfig(drift_bias=bias, repeat_bias=10 * bias))
+    config = SamplingConfig(drift_bias=bias, repeat_bias=10 * bias, preference_bias=(bias, bias / 2))
+    (generated,) = generate_continuations(network, request, 4, config)
     uniforms = np.random.default_rng((4, 4, 0)).random((num_notes, 6), np.float32).T
     rows = np.concatenate([history.padding_rows((1,)), history.note_rows(np.concatenate([prompt, generated]))])[None]
     head_inputs = network.head_inputs(network.read_past(rows[:, :-1], None)[0], rows[:, :-1])
+    all_pitch_log_probs = np.asarray(network.pitch_log_probs(head_inputs, rows[:, 1:], rows[:, :-1, PITCH]))[0]
     head_inputs = HeadInputs(*(part[0, len(prompt) :] for part in head_inputs[:4]))
     previous, rows = rows[0, len(prompt) : -1], rows[0, 1 + len(prompt) :]
     step, pitch, duration, velocity = rows[:, :4].T
@@ -51,6 +53,7 @@ def test_every_note_is_sampled_from_the_distributions_of_the_network(network, bi
     chord = (elapsed >= 0) & (elapsed < sampler.CHORD_FRAMES)
     free = (previous[:, PITCH] != grid_encoding.NUM_KEYS - 1) & ~chord
     so_far = [np.concatenate([prompt, generated[:i]]) for i in range(num_notes)]
+    preference_states = [preferences.preference_state(notes, all_pitch_log_probs[: len(notes)]) for notes in so_far]
     tilts = np.asarray(drift.tilts(np.stack([drift.drift_state(notes) for notes in so_far]), np.float32([bias] * 4)))
     repetition_states = np.stack([repetition.repetition_state(notes) for notes in so_far])
     step_bias, pitch_bias = map(np.asarray, repetition.repetition_bias(repetition_states, 10 * bias))
@@ -60,7 +63,10 @@ def test_every_note_is_sampled_from_the_distributions_of_the_network(network, bi
     assert step[~free].all()
 
     log_probs = np.array(network.pitch_log_probs(head_inputs, rows, previous[:, PITCH]))
-    log_probs += pitch_bias + tilts[:, 1:2] * drift.PITCH_MEASURE
+    preference_bias = preferences.pitch_bias(
+        np.stack(preference_states), previous.astype(np.int32), np.float32([bias, bias / 2])
+    )
+    log_probs += pitch_bias + np.asarray(preference_bias) + tilts[:, 1:2] * drift.PITCH_MEASURE
     same_onset = np.flatnonzero((step == 0) & (previous[:, PITCH] < grid_encoding.NUM_KEYS))
     log_probs[same_onset, previous[same_onset, PITCH]] = -np.inf  # no pitch twice at one onset
     assert_mostly_equal(sample(np.exp(log_probs), uniforms[2]), pitch)
