@@ -2,14 +2,16 @@
 
     python -m benchmarks.scaling_law
 
-Needs the note tables in data/notes, and about an hour on two cores; it is no part of `make bench`. Every run is the
-stage `train` in a folder of its own under scaling-law/, with the settings of params.yaml but for SIZES and BUDGETS, one
-epoch, and a warm-up of a tenth of its updates. Runs that are there are not made again, and an interrupted one resumes.
+Needs the note tables in data/notes, the committed run's reports, and about an hour on two cores; it is no part of
+`make bench`. Every run is the stage `train` in a folder of its own under scaling-law/, with the settings of params.yaml
+but for SIZES and BUDGETS, one epoch, and a warm-up of a tenth of its updates. Runs that are there are not made again,
+and an interrupted one resumes.
 
 Fits loss = floor + a * parameters**-alpha + b * notes**-beta (Hoffmann et al., "Training Compute-Optimal Large Language
-Models", 2022, approach 3) by least squares, with non-negative floor, a and b. How certain the fit is shows when one run
-at a time is left out. Prints the result and writes it to benchmarks/results/scaling_law.json: the runs, the fit, what
-it foretells for larger networks and longer runs, and the same for the committed run, beside what that reached.
+Models", 2022, approach 3) by least squares, with non-negative floor, a and b: once to these runs, and once to these and
+the committed run, which is ten times as long as the longest. How certain a fit is shows when one run at a time is left
+out. Prints the result and writes it to benchmarks/results/scaling_law.json: the runs, the fits, and what they foretell
+for the committed run, for larger networks and for longer runs.
 """
 
 import itertools
@@ -39,6 +41,7 @@ FORETOLD = {
     "ten times the notes": (3.5e6, 655e6),
     "ten times both": (35e6, 655e6),
     "a hundred times both": (350e6, 6.55e9),
+    "a thousand times both": (3.5e9, 65.5e9),
 }
 """Parameters and notes."""
 
@@ -46,15 +49,13 @@ FORETOLD = {
 def main() -> None:
     """Train what is not there yet, fit, and write the result."""
     runs = pd.DataFrame([_run(units, updates) for updates, units in itertools.product(BUDGETS, SIZES)])
-    fits = [fit(runs)] + [fit(runs.drop(index=left_out)) for left_out in runs.index]
     committed = _describe(ROOT)
     cases = {"the committed run": (committed["parameters"], committed["notes"])} | FORETOLD
     result = {
         "runs": runs.round(3).to_dict("records"),
-        "fit": {name: round(value, 3) for name, value in fits[0].items()},
-        "root_mean_square_error": round(float(np.sqrt(np.mean((predict(fits[0], runs) - runs["total"]) ** 2))), 4),
         "committed_run": {name: round(value, 3) for name, value in committed.items()},
-        "foretold": {name: _foretell(fits, *case) for name, case in cases.items()},
+        "without_committed_run": _extrapolate(runs, cases),
+        "with_committed_run": _extrapolate(pd.concat([runs, pd.DataFrame([committed])], ignore_index=True), cases),
     }
     write_result("scaling_law", result)
 
@@ -87,6 +88,15 @@ def predict(law: dict[str, float], runs: pd.DataFrame) -> pd.Series:
     """Return the losses that a fit foretells for the columns `parameters` and `notes`."""
     from_size = law["a"] * (runs["parameters"] / 1e6) ** -law["alpha"]
     return law["floor"] + from_size + law["b"] * (runs["notes"] / 1e6) ** -law["beta"]
+
+
+def _extrapolate(runs: pd.DataFrame, cases: dict[str, tuple[float, float]]) -> dict:
+    fits = [fit(runs)] + [fit(runs.drop(index=left_out)) for left_out in runs.index]
+    return {
+        "fit": {name: round(value, 3) for name, value in fits[0].items()},
+        "root_mean_square_error": round(float(np.sqrt(np.mean((predict(fits[0], runs) - runs["total"]) ** 2))), 4),
+        "foretold": {name: _foretell(fits, *case) for name, case in cases.items()},
+    }
 
 
 def _foretell(fits: list[dict[str, float]], parameters: float, notes: float) -> dict[str, float]:

@@ -10,12 +10,13 @@ from benchmarks.measurement import ROOT, read_result, round_value
 TABLE = ROOT / "benchmarks/README.md"
 _HEAD = """# Benchmarks
 
-`make bench` takes all of these measurements except those of `gpu`, in some 25 minutes on two cores;
+`make bench` takes all of these measurements except those of `gpu` and `scaling_law`, in some 25 minutes on two cores;
 `make bench PARTS="extraction dvc"` takes some of them. Each part is a module of this folder, whose docstring says what
 it measures and how. `results/` holds the figures with their range and the machine on which they were measured;
 `python -m benchmarks.table` writes this page from them. Figures are medians, and /s means notes per second. The figures
-of a row were measured in turn, except for the rows `notebook` and `scaling` and those of the growing number of files,
-which come from one run each. Batches per second are of processor time.
+of a row were measured in turn, except for the rows `notebook`, `scaling` and `scaling_law` and those of the growing
+number of files, which come from one run each. Batches per second are of processor time. `scaling_law` gives the loss on
+the beginnings of the validation pieces, as reports/loss.json does.
 
 | part | what | ours | compared with | ratio |
 |---|---|---|---|---|
@@ -134,6 +135,15 @@ def _generation_rows(result: dict) -> Iterator[Row]:
     yield f"`compose.py`, {compose['seconds_of_music']} s of music", f"{compose['seconds']['median']} s", phases, ""
 
 
+def _scaling_law_rows(result: dict) -> Iterator[Row]:
+    for run in result["runs"]:
+        what = f"LSTMs of {run['lstm_units']}, {run['parameters']:,} parameters, {run['notes']:,} notes"
+        yield what, f"{run['total']} nats per note", "", ""
+    reached, what = result["committed_run"]["total"], "the committed run"
+    foretold = result["without_committed_run"]["foretold"][what]
+    yield what, f"{reached} nats per note", f"foretold: {foretold['loss']} ({foretold['least']} to {foretold['most']})", ""
+
+
 def _dvc_rows(result: dict) -> Iterator[Row]:
     seconds = {name: values["median"] for name, values in result["seconds"].items()}
     for command, times in result["times_the_empty_pipeline"].items():
@@ -153,6 +163,7 @@ PARTS = {
     "training": _training_rows,
     "gpu": _gpu_rows,
     "generation": _generation_rows,
+    "scaling_law": _scaling_law_rows,
     "dvc": _dvc_rows,
 }
 """Functions that make the rows of each part, in the order of the page."""

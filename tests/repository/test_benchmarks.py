@@ -14,9 +14,10 @@ def test_the_page_is_made_of_the_results():
     assert table.TABLE.read_text(encoding="utf-8") == table.render()
 
 
-def test_every_part_has_a_result_and_a_module_and_all_but_one_are_run_by_make_bench():
+def test_every_part_has_a_result_and_a_module_and_most_are_run_by_make_bench():
     parts = re.search(r"^PARTS := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()
-    assert parts == [part for part in table.PARTS if part != "gpu"]  # which few machines have
+    not_run = {"gpu", "scaling_law"}  # few machines have one; an hour
+    assert parts == [part for part in table.PARTS if part not in not_run]
     assert {f"{part}.json" for part in table.PARTS} == {path.name for path in measurement.RESULTS.iterdir()}
     for part in table.PARTS:
         assert (ROOT / f"benchmarks/{part}.py").is_file()
