@@ -141,7 +141,8 @@ def _scaling_law_rows(result: dict) -> Iterator[Row]:
         yield what, f"{run['total']} nats per note", "", ""
     reached, what = result["committed_run"]["total"], "the committed run"
     foretold = result["without_committed_run"]["foretold"][what]
-    yield what, f"{reached} nats per note", f"foretold: {foretold['loss']} ({foretold['least']} to {foretold['most']})", ""
+    expected = f"foretold: {foretold['loss']} ({foretold['least']} to {foretold['most']})"
+    yield what, f"{reached} nats per note", expected, ""
 
 
 def _dvc_rows(result: dict) -> Iterator[Row]:
