@@ -67,8 +67,8 @@ class NoteSampler(keras.Model):
         """Sample the next notes.
 
         Returns:
-            The fields of the notes, int32, shape (NOTES_PER_CALL, batch, 4), and the new `row`, `position`,
-            states as a dict.
+            The fields of the notes, int32, shape (NOTES_PER_CALL, batch, 4), and the new `row`, `position` and states
+            as a dict.
         """
 
         def sample_next(carry, note_inputs):

@@ -13,18 +13,20 @@ PerField = tuple[float, float, float, float]
 Samples = Annotated[int, Field(ge=0, le=64)]
 
 
-_FIELDS = "four: [step, pitch, duration, velocity]"
-_PREFERENCES = "two: [interval, pitch class]"
+_FIELDS = ("step", "pitch", "duration", "velocity")
+_PREFERENCES = ("interval", "pitch class")
+_COUNTS = {2: "two", 4: "four"}
 
 
-def _numbers(low: float, high: float, names: str) -> BeforeValidator:
-    # One number for all, or a list with one for each of the names.
+def _numbers(low: float, high: float, names: tuple[str, ...]) -> BeforeValidator:
+    # One number for all names, or a list with one for each.
     def check(value: object) -> tuple[float, ...]:
-        count = len(names.split(","))
+        count = len(names)
         values = value if isinstance(value, list) else [value] * count
         numbers = [number for number in values if isinstance(number, int | float) and not isinstance(number, bool)]
         if len(values) != count or len(numbers) != count or not all(low <= number <= high for number in numbers):
-            raise ValueError(f"must be a number from {low:g} to {high:g}, or {names}")
+            listed = f"{_COUNTS[count]}: [{', '.join(names)}]"
+            raise ValueError(f"must be a number from {low:g} to {high:g}, or {listed}")
         return tuple(map(float, numbers))
 
     return BeforeValidator(check)

@@ -87,6 +87,16 @@ def test_what_is_neither_a_number_nor_four_is_refused(tmp_path, value):
         read_yaml(path, Params)
 
 
+@pytest.mark.parametrize("value", [[0.5], [0.5, 0.2, 0.1], [0.5, 3], -1, "a lot", True])
+def test_preferences_are_one_number_or_two(tmp_path, value):
+    content = SECTIONS | {"generate": SECTIONS["generate"] | {"preference_bias": value}}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    expected = r"generate.preference_bias = .*: must be a number from 0 to 2, or two: \[interval, pitch class\]"
+    with pytest.raises(InputError, match=expected):
+        read_yaml(path, Params)
+
+
 def test_one_number_stands_for_all_fields(tmp_path):
     content = SECTIONS | {"generate": SECTIONS["generate"] | {"temperature": 1, "top_p": [0.5, 0.6, 0.7, 1]}}
     path = tmp_path / "params.yaml"
